@@ -1,0 +1,1 @@
+"""Events: their schema, how bytes become events or refusals, columns, duplicates."""

@@ -1,0 +1,131 @@
+"""What the shells need of the world: an event log and a state store. One contract suite each.
+
+Rules of the store (design, *State, exactly once*)
+--------------------------------------------------
+- A record has one writer: the holder of its owner's newest epoch.
+- `commit` is one atomic step: the fence, the check of offsets, every dirty record, the new offsets.
+- Verdicts, in this order:
+  FENCED    `epoch` is older than the stored one (a zombie writes);
+  DUPLICATE something was read and every `next` ≤ stored: this was committed before;
+  GAP       a `first` > stored: input was skipped;
+  OVERLAP   a `first` < stored otherwise: some of it was committed before;
+  OK        everything is written.
+  Only OK changes anything. A commit that read nothing is judged by its epoch alone.
+- Ranges are [first, next): `first` is where reading began, holes inside are the log's own.
+
+Rules of the log
+----------------
+- Offsets of a partition grow by one from 0; `append` has made its records durable when it returns.
+- `append_ms` is the log's clock (Kafka's LogAppendTime), not the event's.
+- Reading below the start (trimmed) raises `OffsetTrimmed`: a stored offset outside the log is an alarm,
+  never a silent reset.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from rtrec.stages.effects import Writes
+
+
+class Owner(NamedTuple):
+    """Who writes a set of records: a stage and the partition it works on."""
+
+    stage: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.stage}:{self.partition}"
+
+
+class Verdict(Enum):
+    """How the store judged a commit; see the module's rules."""
+
+    OK = "ok"
+    FENCED = "fenced"
+    DUPLICATE = "duplicate"
+    GAP = "gap"
+    OVERLAP = "overlap"
+
+
+class Lease(NamedTuple):
+    """What a worker is handed when it takes an owner over: its epoch and where each input stands."""
+
+    epoch: int
+    offsets: Mapping[str, int]
+
+
+class Record(NamedTuple):
+    """One message of a partition. `headers` carries what the value cannot (a cut original's length and hash)."""
+
+    offset: int
+    append_ms: int
+    key: bytes | None
+    value: bytes
+    headers: bytes | None
+
+
+class NewRecord(NamedTuple):
+    """One message to append."""
+
+    value: bytes
+    key: bytes | None = None
+    headers: bytes | None = None
+
+
+class Bounds(NamedTuple):
+    """A partition's readable offsets: [start, end)."""
+
+    start: int
+    end: int
+
+
+class OffsetTrimmed(LookupError):
+    """An offset that retention has removed, or that the log never had."""
+
+
+class EventLog(Protocol):
+    """Topics of numbered partitions of records."""
+
+    def create(self, topic: str, partitions: int) -> None:
+        """Make a topic; a no-op when it stands with as many partitions, ValueError when with others."""
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has; LookupError for an unknown topic."""
+
+    def append(self, topic: str, partition: int, records: Sequence[NewRecord], append_ms: int) -> int:
+        """Add records at the end, durably, and return the first one's offset."""
+
+    def read(self, topic: str, partition: int, offset: int, max_records: int) -> list[Record]:
+        """Up to `max_records` records from `offset` on, in order; none at the end."""
+
+    def bounds(self, topic: str, partition: int) -> Bounds:
+        """The readable offsets."""
+
+    def trim(self, topic: str, partition: int, before_offset: int) -> None:
+        """Remove records below an offset; the end never moves."""
+
+    def compact(self, topic: str, partition: int) -> None:
+        """Keep only the newest record of each key; offsets stay, with holes."""
+
+
+class StateStore(Protocol):
+    """Records by owner, with a fenced commit, and one ranking per owner."""
+
+    def acquire(self, owner: Owner) -> Lease:
+        """Take an owner over: a new epoch, one above every earlier one, and its offsets."""
+
+    def offsets(self, owner: Owner) -> Mapping[str, int]:
+        """Where each of an owner's inputs stands."""
+
+    def commit(self, owner: Owner, epoch: int, inputs: Mapping[str, tuple[int, int]], writes: Writes) -> Verdict:
+        """Write records and offsets in one atomic step, or nothing; see the module's rules."""
+
+    def get(self, owner: Owner, keys: Sequence[str]) -> list[bytes | None]:
+        """Values in the order of the keys; None where there is none."""
+
+    def scan(self, owner: Owner, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+        """Every record whose key begins with `prefix`, by key."""
+
+    def top(self, owner: Owner, limit: int, skip: int = 0) -> list[tuple[str, float]]:
+        """A page of the owner's ranking, highest score first, equal scores by member."""
