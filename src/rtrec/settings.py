@@ -10,7 +10,7 @@ Rules
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Ms = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -102,14 +102,14 @@ class Heat(Struct, frozen=True, forbid_unknown_fields=True):
     weights: Annotated[
         dict[str, Number],
         Meta(description="weight per metric; absent metrics weigh 0. People first, money damped, as Huajiao does"),
-    ] = {"watchers": 1.0, "gifters": 5.0, "interactors": 2.0, "gift_value": 0.01}
+    ] = field(default_factory=lambda: {"watchers": 1.0, "gifters": 5.0, "interactors": 2.0, "gift_value": 0.01})
     event_caps: Annotated[
         dict[str, Number], Meta(description="most that one event adds to a metric's heat; absent means no cap")
-    ] = {}
+    ] = field(default_factory=dict)
     user_caps: Annotated[
         dict[str, Number],
         Meta(description="most decayed value one user can have in an anchor's heat, per metric; absent means no cap. 10,000 keeps one whale from buying a page"),
-    ] = {"gift_value": 10_000.0}
+    ] = field(default_factory=lambda: {"gift_value": 10_000.0})
     lease_ms: Annotated[
         Ms, Meta(description="milliseconds a room stays live after its last activity unless live_start says otherwise; three heartbeats of 30 s")
     ] = 90_000
@@ -174,11 +174,9 @@ class Learner(Struct, frozen=True, forbid_unknown_fields=True):
 class Ranking(Struct, frozen=True, forbid_unknown_fields=True):
     """How heads become one score: ∏(1 + p_k)^a_k."""
 
-    exponents: Annotated[dict[str, Number], Meta(description="a_k per head; absent heads count 0")] = {
-        "click": 1.0,
-        "long_view": 1.0,
-        "gift": 1.0,
-    }
+    exponents: Annotated[dict[str, Number], Meta(description="a_k per head; absent heads count 0")] = field(
+        default_factory=lambda: {"click": 1.0, "long_view": 1.0, "gift": 1.0}
+    )
     logged_candidates: Annotated[int, Meta(ge=0, le=1_000, description="best candidates of a request whose features are logged; 32 stay under 6 KB")] = 32
 
 
