@@ -1,0 +1,121 @@
+"""The metric catalogue: every figure that rtrec exposes, what it tells, and what to do when it moves.
+
+Rules
+-----
+- A metric that is not here does not exist: `adapters/prometheus` builds its collectors from `CATALOGUE`.
+- Names carry their unit last (`_total` for counters); labels are few and bounded: never an id, never free text.
+- `docs/metrics.md` is generated from here (`python -m rtrec.docs`), and a test fails when it is not.
+"""
+
+from typing import Literal, NamedTuple
+
+MS_BUCKETS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 35.0, 50.0, 100.0, 250.0, 1_000.0, 5_000.0)
+"""Bounds for durations, ms; dense around the promises (3 and 8 ms to score, 50 ms from event to feature)."""
+
+EVENT_BUCKETS = (1.0, 10.0, 50.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 20_000.0)
+"""Bounds for the size of micro-batches, events."""
+
+
+class Metric(NamedTuple):
+    """One figure.
+
+    name: as exposed, unit last. tells: what it means. advice: what an operator does about it.
+    buckets: upper bounds of a histogram, in its unit; none for other kinds.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    unit: str
+    labels: tuple[str, ...]
+    tells: str
+    advice: str
+    buckets: tuple[float, ...] = ()
+
+
+CATALOGUE: tuple[Metric, ...] = (
+    Metric(
+        "rtrec_events_total", "counter", "events", ("stage", "outcome"),
+        "events a stage is done with; outcome is accepted, rejected, duplicate, late or dropped",
+        "no growth while producers send: look at rtrec_lag_events, then at the stage's log",
+    ),
+    Metric(
+        "rtrec_dead_letters_total", "counter", "events", ("reason",),
+        "events refused, by class of reason (missing, mistyped, bounds, encoding, size, time, unknown_reversal)",
+        "`rtrec deadletters list` names field, fault and producer; `requeue` after the producer is mended",
+    ),
+    Metric(
+        "rtrec_dead_letter_alarm", "gauge", "0 or 1", (),
+        "1 while the share of refused events is above `dead_letters.cap_share`",
+        "one producer is likely to be broken: `rtrec deadletters list`; the stream goes on meanwhile",
+    ),
+    Metric(
+        "rtrec_duplicates_total", "counter", "events", ("kind",),
+        "events dropped as seen before; kind is redelivered, event or gift",
+        "a jump follows a producer's retry storm; harmless, but it costs ingest",
+    ),
+    Metric(
+        "rtrec_labels_total", "counter", "labels", ("head", "outcome"),
+        "labels decided; outcome is positive, negative, masked, or a counted reason such as late_positive",
+        "many late positives: `labels.click_wait_ms` or `labels.lapse_ms` is too short for this platform",
+    ),
+    Metric(
+        "rtrec_examples_total", "counter", "examples", ("head",),
+        "examples the learner has taken",
+        "no growth while impressions arrive: labels do not join; compare with rtrec_labels_total",
+    ),
+    Metric(
+        "rtrec_model_logloss_nats", "gauge", "nats", ("head", "model"),
+        "progressive logloss over the newest examples, each predicted before it was learned from",
+        "above the base rate's entropy: the model is worse than a constant; look for a change in features",
+    ),
+    Metric(
+        "rtrec_model_auc_ratio", "gauge", "0 … 1", ("head", "model"),
+        "progressive AUC over the newest examples; model is online or heat_only",
+        "online below heat_only for long: raise `variants.heat_only` and look at the labels",
+    ),
+    Metric(
+        "rtrec_model_calibration_ratio", "gauge", "predicted / seen", ("head", "model"),
+        "mean prediction over mean label of the newest examples; 1 is calibrated",
+        "far from 1: a label or traffic has changed faster than the learner follows",
+    ),
+    Metric(
+        "rtrec_weights_age_ms", "gauge", "ms", (),
+        "time since the weights that score were published",
+        "above three times `learner.publish_ms` while examples arrive: the learner has stopped",
+    ),
+    Metric(
+        "rtrec_lag_events", "gauge", "events", ("stage",),
+        "events in a stage's input that it has not committed",
+        "growing for minutes: producers are faster than this machine; see rtrec_commit_duration_ms",
+    ),
+    Metric(
+        "rtrec_commit_duration_ms", "histogram", "ms", ("stage",),
+        "time a commit took in the store, durable when done",
+        "p99 above 100 ms: the disk is slow or full", MS_BUCKETS,
+    ),
+    Metric(
+        "rtrec_batch_events", "histogram", "events", ("stage",),
+        "events in a micro-batch",
+        "always at `log.batch_events`: the stage is behind and catches up in full batches", EVENT_BUCKETS,
+    ),
+    Metric(
+        "rtrec_store_bytes", "gauge", "bytes", (),
+        "size of the store on disk",
+        "grows without end: retention (`log.keep_records`, `log.keep_ms`) is held up by a stage that lags",
+    ),
+    Metric(
+        "rtrec_api_requests_total", "counter", "requests", ("route", "status"),
+        "requests answered, by route template and status",
+        "5xx: the log has the traceback; 422 and 413: a client sends what the contract refuses",
+    ),
+    Metric(
+        "rtrec_api_request_duration_ms", "histogram", "ms", ("route",),
+        "time from a request's arrival to its answer",
+        "p99 of /v1/score above 8 ms: fewer candidates a request, or another process", MS_BUCKETS,
+    ),
+    Metric(
+        "rtrec_scored_rows_total", "counter", "rows", ("outcome",),
+        "feature rows of scored candidates; outcome is logged or dropped",
+        "dropped grows: the log does not keep up; labels fall back to features at the impression",
+    ),
+)  # fmt: skip
