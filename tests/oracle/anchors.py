@@ -136,7 +136,9 @@ class Partition:
         if anchor is None:
             return None
         as_of_ms = max(at_ms, anchor.last_event_ms)
-        if self.idle(anchor):
+        idle = self.idle(anchor)
+        last_event_ms = anchor.last_event_ms
+        if idle:
             anchor = Anchor(anchor_id, self.rules)
         windows = anchor.windows(as_of_ms)
         room = anchor.rooms.current
@@ -149,7 +151,8 @@ class Partition:
             "live_id": room.live_id if live and room is not None else None,
             "live_since_ms": room.start_ms if live and room is not None else None,
             "viewers": windows["watchers"]["5m"] if told is None else told,
-            "last_event_ms": anchor.last_event_ms,
+            "idle": idle,
+            "last_event_ms": last_event_ms,
             "windows": windows,
             "decayed": anchor.decayed(as_of_ms),
             "heat_values": anchor.heat_values(as_of_ms),
