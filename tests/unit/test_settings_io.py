@@ -93,7 +93,7 @@ def test_a_fault_names_setting_bound_and_value(tmp_path: Path, text: str, fault:
         ("[features]\nzone = 'America'", "features.zone: expected an IANA time zone"),
         ("[[features.attributes]]\nname = 'a'\nof = 'user'\ncrosses = ['b']", "features.attributes[0].crosses: "),
         ("[[features.attributes]]\nname = 'a'\nof = 'user'\ncrosses = ['a']", "features.attributes[0].crosses: "),
-        ("[[features.attributes]]\nname='a'\nof='user'\n[[features.attributes]]\nname='a'\nof='user'", "features.attributes[1].name"),
+        ("features.attributes = [{name='a', of='user'}, {name='a', of='user'}]", "features.attributes[1].name"),
         ("[nonsense]\na = 1", "nonsense: unknown; known are server, "),
     ],
 )  # fmt: skip
@@ -104,7 +104,9 @@ def test_names_that_mean_nothing_are_faults(tmp_path: Path, text: str, where: st
 
 def test_every_fault_is_reported_with_its_source(tmp_path: Path) -> None:
     """Faults of type, of meaning and of the environment come together, none hides another."""
-    path = written(tmp_path, '[heat]\nhalf_life = "2m"\nlease_ms = -1\n[heat.weights]\nx = 1\n[labels]\nheads = ["y"]\n')
+    path = written(
+        tmp_path, '[heat]\nhalf_life = "2m"\nlease_ms = -1\n[heat.weights]\nx = 1\n[labels]\nheads = ["y"]\n'
+    )
     found = faults(path, {"RTREC_SERVER_PORT": "http", "RTREC_LOG_COLOUR": "red"})
     assert sorted(fault.split(":")[0] for fault in found) == [
         "heat.half_life", "heat.lease_ms", "heat.weights", "labels.heads", "log.colour", "server.port",
