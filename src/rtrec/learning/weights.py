@@ -1,0 +1,65 @@
+"""Weights as scorers hold them: every head's vector in memory, moved forward by updates.
+
+Rules
+-----
+- A version is (epoch, offset): the learner's epoch and where its input stood. Only a higher one is applied,
+  so a zombie's or a repeated update changes nothing.
+- An update holds absolute weights of the slots that moved: applying those in between or not, in the end,
+  comes to the same as long as each slot's newest value arrives.
+- One thread applies and reads: `apply` is not atomic beside a running `logits`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rtrec.learning.ftrl import predict_weights
+from rtrec.learning.rows import checked_rows
+
+
+class WeightsUpdate(NamedTuple):
+    """What the learner publishes: new weights of the slots it touched.
+
+    epoch, offset: the version. slots: int64 [n], sorted. weights: float64 [n, heads]. bias: float64 [heads].
+    """
+
+    epoch: int
+    offset: int
+    slots: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+
+class ScorerWeights:
+    """The newest weights that arrived, for `heads` heads over 2^slots_log2 slots.
+
+    >>> held = ScorerWeights(heads=1, slots_log2=10)
+    >>> held.apply(WeightsUpdate(1, 50, np.array([3]), np.array([[0.5]]), np.array([-1.0])))
+    True
+    >>> held.logits([[3, 9]], [[2.0, 1.0]]).tolist()
+    [[0.0]]
+    >>> held.apply(WeightsUpdate(1, 50, np.array([3]), np.array([[9.0]]), np.array([9.0])))
+    False
+    """
+
+    def __init__(self, heads: int, slots_log2: int) -> None:
+        self.version: tuple[int, int] | None = None
+        self._weights = np.zeros((1 << slots_log2, heads))
+        self._bias = np.zeros(heads)
+
+    def apply(self, update: WeightsUpdate) -> bool:
+        """Take an update's weights; False, and no change, unless its version is above the one held."""
+        version = (update.epoch, update.offset)
+        if self.version is not None and version <= self.version:
+            return False
+        self._weights[update.slots] = update.weights
+        self._bias[:] = update.bias
+        self.version = version
+        return True
+
+    def logits(self, index: ArrayLike, value: ArrayLike) -> NDArray[np.float64]:
+        """Logits [N, heads] of sparse rows (index, value: [N, K]); entries with value 0 count nothing."""
+        rows = checked_rows(index, value, len(self._weights))
+        logits: NDArray[np.float64] = predict_weights(self._weights, self._bias, *rows)
+        return logits
