@@ -56,7 +56,7 @@ doctest: $(STAMP) ## examples in docstrings
 
 soak: $(STAMP) ## the named sizes, then every benchmark
 	RTREC_SOAK=1 $(BIN)/pytest tests
-	@set -e; for file in $(wildcard benchmarks/[!_]*.py); do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(wildcard benchmarks/[!_]*.py); do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file; done
 
 fix: $(STAMP) ## format, and mend what ruff can mend
 	$(BIN)/ruff format .
