@@ -34,7 +34,6 @@ NEGATIVE_KINDS: Final = frozenset({"not_interested", "block", "report"})
 
 _FIELD_TYPES: Final = get_type_hints(Event, include_extras=True)
 _ID_FIELDS: Final = tuple(name for name, kind in FIELDS.items() if kind is Kind.ID)
-_OTHER_ID_FIELDS: Final = tuple(name for name in _ID_FIELDS if name not in {"event_id", "anchor_id", "user_id"})
 _decode_struct: Final[Callable[[bytes], Event]] = msgspec.json.Decoder(Event).decode
 
 
@@ -69,8 +68,9 @@ def decode(line: bytes, length: int | None = None) -> Event | Refusal:
 
 def _finish(event: Event) -> Event | Refusal:
     """Ids to strings, then what the struct cannot say: the type, its needs, the version."""
-    if event.event_id.__class__ is int or event.anchor_id.__class__ is int or event.user_id.__class__ is int:
-        _ids_to_text(event, ("event_id", "anchor_id", "user_id"))
+    fault = _ids_to_text(event)
+    if fault is not None:
+        return fault
     kind = TYPES.get(event.type)
     if kind is None:
         return _refuse(event, "event.type", "one of " + ", ".join(TYPES), event.type)
@@ -82,26 +82,20 @@ def _finish(event: Event) -> Event | Refusal:
         return _refuse(event, f"{event.type}.schema_version", accepted, event.schema_version)
     if event.kind is not None and event.type == "negative" and event.kind not in NEGATIVE_KINDS:
         return _refuse(event, "negative.kind", Kind.NEGATIVE.value, event.kind)
-    _ids_to_text(event, _OTHER_ID_FIELDS)
-    if event.follows is not None:
-        event.follows = [str(one) for one in event.follows]
-    return _check_ids(event)
+    return event
 
 
-def _ids_to_text(event: Event, names: tuple[str, ...]) -> None:
-    for name in names:
+def _ids_to_text(event: Event) -> Refusal | None:
+    """Integer ids become their decimal strings, and are bounded by their digits."""
+    for name in _ID_FIELDS:
         value = getattr(event, name)
         if value.__class__ is int:
+            if len(str(value)) > MAX_ID_CHARS:
+                return _refuse(event, f"{event.type}.{name}", Kind.ID.value, value)
             setattr(event, name, str(value))
-
-
-def _check_ids(event: Event) -> Event | Refusal:
-    """An integer id is as long as its digits."""
-    for name in ("event_id", "anchor_id", "user_id", "live_id"):
-        value = getattr(event, name)
-        if value is not None and len(value) > MAX_ID_CHARS:
-            return _refuse(event, f"{event.type}.{name}", Kind.ID.value, value)
-    return event
+    if event.follows is not None:
+        event.follows = [str(one) for one in event.follows]
+    return None
 
 
 def _refuse(event: Event, where: str, expected: str, got: object) -> Refusal:

@@ -19,7 +19,7 @@ def hash_id(text: str) -> int:
     >>> hash_id("a1") == hash_id("a1"), hash_id("a1") == hash_id("a2"), hash_id("") != 0
     (True, False, True)
     """
-    return xxh3_64_intdigest(text) or 1
+    return xxh3_64_intdigest(text.encode()) or 1
 
 
 def hash_in(namespace: str, text: str) -> int:
@@ -28,7 +28,7 @@ def hash_in(namespace: str, text: str) -> int:
     >>> hash_in("txn", "7") == hash_id("7")
     False
     """
-    return xxh3_64_intdigest(f"{namespace}\x00{text}") or 1
+    return xxh3_64_intdigest(f"{namespace}\x00{text}".encode()) or 1
 
 
 def partition_of(key: str, partitions: int) -> int:
@@ -37,4 +37,4 @@ def partition_of(key: str, partitions: int) -> int:
     >>> partition_of("a1", 1), 0 <= partition_of("a1", 8) < 8
     (0, True)
     """
-    return xxh3_64_intdigest(key) % partitions
+    return xxh3_64_intdigest(key.encode()) % partitions

@@ -1,0 +1,313 @@
+"""HEAT: events by anchor become windows, heat and the ranking; duplicates end here; users' events go on.
+
+Rules
+-----
+- The kernel (`heat_kernel`) advances slots in log order; this module brings it what it needs (slots, seen
+  ids, ledger, people), and turns what it leaves into effects: dirty records, ranking scores, one new chunk
+  each of seen ids, gifts and people.
+- An anchor is `a/{id}` (numbers) and `m/{id}` (words); `heat_needs` names what must be loaded first.
+- The ranking score is log2(S) + L / half-life: it does not change as time passes, so nothing is rescored.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rtrec.events.columns import EventChunk
+from rtrec.events.hash_index import HashIndex
+from rtrec.events.ids import hash_id, hash_in
+from rtrec.events.schema import ANCHOR_PROFILE, GIFT, IMPRESSION, Event
+from rtrec.events.user_events import UserEvent
+from rtrec.features import anchor_codec, anchor_meta
+from rtrec.features.anchor_meta import AnchorMeta
+from rtrec.features.anchor_table import BLOCK_MS, GIFTS, REVERSIBLE, Anchors, AnchorTable
+from rtrec.features.anchor_values import LEAST_HEAT, N_ANCHOR_VALUES
+from rtrec.features.decay import HALF_LIVES_MS, LANDMARK_HALF_LIVES
+from rtrec.features.heat_rules import HeatRules
+from rtrec.stages import heat_kernel
+from rtrec.stages.chunks import Chunks, Rows
+from rtrec.stages.effects import Effects, Writes
+from rtrec.stages.heat_kernel import ACCEPTED, GIFT_ROW, OUTCOME, reversed_key
+
+REASONS: Final = {
+    heat_kernel.TOO_LATE: "event.ts_ms: too_late, more than 25 h before the partition's newest event",
+    heat_kernel.UNKNOWN_REVERSAL: "gift.reversal_of: unknown_reversal, no gift of this anchor in the last 24 h has this id",
+}
+OUTCOMES: Final = ("accepted", "duplicate", "too_late", "unknown_reversal")
+NO_HEAT: Final = 0.0
+"""Ranking score of an anchor without heat; every real one is above 10^4 (L / half-life of a time after 1973)."""
+
+SEEN: Final = np.dtype([("key", "u8"), ("until", "i8")])
+PERSON: Final = np.dtype([("key", "u8"), ("block", "i8")])
+
+
+class _Meta(msgspec.Struct, array_like=True):
+    version: int
+    newest_ms: int
+    half_life: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeatResult:
+    """A chunk's outcome: `OUTCOME` rows by event, what to commit, and impressions' values for `user_events`."""
+
+    effects: Effects
+    outcomes: NDArray[Any]
+    values: NDArray[np.float32]
+
+
+class HeatState:
+    """One partition's anchors and what judges its events, in memory.
+
+    Parameters
+    ----------
+    max_slots: anchors kept in memory between chunks; others are read again when an event names them.
+    """
+
+    def __init__(self, rules: HeatRules, *, seen_ids: int, ledger_gifts: int, max_slots: int = 16_384) -> None:
+        self.rules = rules
+        self.table = AnchorTable()
+        self.meta: dict[str, AnchorMeta] = {}
+        self.categories: dict[int, str] = {}
+        self.newest = np.zeros(1, np.int64)
+        self.max_slots, self._seen_ids, self._ledger_gifts = max_slots, seen_ids, ledger_gifts
+        self.seen, self.gifts, self.people = HashIndex(), HashIndex(), HashIndex()
+        self.seen_chunks = Chunks("seen", SEEN, lambda rows: rows["until"])
+        self.gift_chunks = Chunks("ledger", GIFT_ROW, lambda rows: rows["expires"])
+        self.people_chunks = Chunks("people", PERSON, lambda rows: (rows["block"] + 1) * BLOCK_MS + rules["late_ms"][0])
+        self.ledger: Rows = np.zeros(1_024, GIFT_ROW)
+        self.ledger_users: list[str] = []
+
+    @property
+    def half_life(self) -> int:
+        """Place of the heat half-life in `decay.HALF_LIVES`."""
+        return int(self.rules["half_life"][0])
+
+    @property
+    def newest_ms(self) -> int:
+        """Newest accepted event time of the partition, 0 before the first."""
+        return int(self.newest[0])
+
+    def load(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Take what is read whole at the start: seen ids, ledger, people, the partition's time."""
+        listed = list(items)
+        for chunks in (self.seen_chunks, self.gift_chunks, self.people_chunks):
+            chunks.load(listed)
+        stored = dict(listed).get("meta")
+        if stored is not None:
+            meta = msgspec.msgpack.decode(stored, type=_Meta)
+            if meta.half_life != self.half_life:
+                msg = "heat.half_life: differs from the one this data was made with; set it back, or replay into a new folder"
+                raise ValueError(msg)
+            self.newest[0] = meta.newest_ms
+        self._rebuild_seen(0)
+        self._rebuild_people(0)
+        self._rebuild_ledger(0)
+
+    def admit(self, keys: Sequence[str], values: Sequence[bytes | None]) -> None:
+        """Take the records that `heat_needs` asked for."""
+        slots, records = [], []
+        for key, value in zip(keys, values, strict=True):
+            name = key[2:]
+            if key.startswith("m/"):
+                meta = anchor_meta.decode(value) if value is not None else AnchorMeta()
+                self.meta[name] = meta
+                self._learn_category(meta.category)
+            else:
+                slot = self.table.slot(name, hash_id(name))
+                if value is not None:
+                    slots.append(slot)
+                    records.append(value)
+        anchor_codec.decode_into(self.table.rows, slots, records, self.half_life)
+
+    def make_room(self, events: int, gifts: int) -> None:
+        """Room in every map for a chunk, so that the kernel never grows one."""
+        if not self.seen.has_room(2 * events):
+            self._rebuild_seen(2 * events)
+        if not self.people.has_room(events):
+            self._rebuild_people(events)
+        if len(self.ledger_users) + gifts > len(self.ledger) or not self.gifts.has_room(2 * gifts):
+            self._rebuild_ledger(gifts)
+        if len(self.table) > self.max_slots:
+            kept = self.table.names[len(self.table) // 2 :]
+            self.table.keep(kept)
+            self.meta = {name: self.meta[name] for name in kept}
+
+    def learn_categories(self, chunk: EventChunk, started: Iterable[int]) -> None:
+        """Remember the words behind the category hashes that live_starts bring."""
+        for k in started:
+            self._learn_category(chunk.events[k].category)
+
+    def _learn_category(self, category: str | None) -> None:
+        if category is not None:
+            self.categories[hash_in("category", category)] = category
+
+    def _rebuild_seen(self, more: int) -> None:
+        rows, _ = self.seen_chunks.rows(self.newest_ms)
+        self.seen.rebuild(rows["key"][-self._seen_ids :], rows["until"][-self._seen_ids :], more)
+
+    def _rebuild_people(self, more: int) -> None:
+        rows, _ = self.people_chunks.rows(self.newest_ms)
+        self.people.rebuild(rows["key"], rows["block"], more)
+
+    def _rebuild_ledger(self, more: int) -> None:
+        rows, users = self.gift_chunks.rows(self.newest_ms)
+        rows, users = rows[-self._ledger_gifts :], users[-self._ledger_gifts :]
+        self.ledger = np.zeros(max(1_024, 2 * (len(rows) + more)), GIFT_ROW)
+        self.ledger[: len(rows)], self.ledger_users = rows, users
+        places = np.arange(len(rows), dtype=np.int64)
+        keys, both = np.concatenate([rows["event"], rows["key"]]), np.concatenate([places, places])
+        self.gifts.rebuild(keys, both, 2 * more)
+
+
+def heat_needs(state: HeatState, chunk: EventChunk) -> list[str]:
+    """Keys of the records a chunk touches that are not in memory."""
+    return [f"{kind}/{name}" for name in chunk.anchors if name not in state.table.slots for kind in "am"]
+
+
+def heat(state: HeatState, chunk: EventChunk) -> HeatResult:
+    """Advance the partition by a chunk whose needs are loaded."""
+    columns, rows = chunk.columns, state.table
+    state.make_room(len(chunk), int((columns["type"] == GIFT).sum()))
+    places = [rows.slot(name, hash_id(name)) for name in chunk.anchors]
+    slots = np.array([*places, -1], np.int64)[columns["anchor"]]
+    outcomes = np.zeros(len(chunk), OUTCOME)
+    values = np.zeros((int((columns["type"] == IMPRESSION).sum()), N_ANCHOR_VALUES), np.float32)
+    heat_kernel.run(
+        rows.rows, slots, state.rules, columns, state.ledger, len(state.ledger_users), state.gifts.keys,
+        state.gifts.values, state.seen.keys, state.seen.values, state.people.keys, state.people.values,
+        state.newest, outcomes, values,
+    )  # fmt: skip
+    effects = Effects()
+    accepted = outcomes["status"] == ACCEPTED
+    _write_words(state, chunk, slots, accepted, outcomes, effects)
+    _write_records(state, np.unique(slots[accepted & (slots >= 0)]), effects)
+    _write_chunks(state, chunk, accepted, outcomes, effects.writes)
+    for code, outcome in enumerate(OUTCOMES):
+        effects.counts[outcome] = int((outcomes["status"] == code).sum())
+    return HeatResult(effects, outcomes, values)
+
+
+def rank_scores(anchors: Anchors, rules: HeatRules) -> NDArray[np.float64]:
+    """log2(S) + L / half-life of each row; `NO_HEAT` where heat at its newest event is at most 1e-9."""
+    half_life = int(HALF_LIVES_MS[rules["half_life"][0]])
+    values = anchors["heat"].copy()
+    values[:, GIFTS : GIFTS + REVERSIBLE] += anchors["heat_low"]
+    total = values @ rules["weights"][0]
+    landmarks, since = np.divmod(anchors["last_ms"], LANDMARK_HALF_LIVES * half_life)
+    hot = total > LEAST_HEAT * np.exp2(since / half_life)
+    return np.where(hot, np.log2(np.where(hot, total, 1.0)) + landmarks * LANDMARK_HALF_LIVES, NO_HEAT)
+
+
+def rerank(state: HeatState) -> Effects:
+    """Ranking scores of every anchor in memory under the present weights."""
+    effects = Effects()
+    scores = rank_scores(state.table.rows[: len(state.table)], state.rules)
+    effects.writes.ranks.update(zip(state.table.names, scores.tolist(), strict=True))
+    return effects
+
+
+def _write_words(
+    state: HeatState, chunk: EventChunk, slots: NDArray[np.int64], accepted: NDArray[np.bool_], outcomes: NDArray[Any], effects: Effects
+) -> None:
+    """Names of rooms and declared attributes, for the few events that change them, in order."""
+    flags = outcomes["flags"]
+    changing = np.flatnonzero(accepted & ((flags != 0) | (chunk.columns["type"] == ANCHOR_PROFILE)) & (slots >= 0))
+    for k in changing.tolist():
+        event, name = chunk.events[k], state.table.names[slots[k]]
+        meta = state.meta.setdefault(name, AnchorMeta())
+        if flags[k] & heat_kernel.OPENED:
+            meta.open_room(str(event.live_id))
+        if flags[k] & heat_kernel.STARTED:
+            meta.start_room(event)
+            state.learn_categories(chunk, [k])
+        if event.type == "anchor_profile":
+            meta.set_attributes(event)
+        effects.writes.puts[f"m/{name}"] = anchor_meta.encode(meta)
+
+
+def _write_records(state: HeatState, dirty: NDArray[np.int64], effects: Effects) -> None:
+    if not len(dirty):
+        return
+    names = [state.table.names[slot] for slot in dirty.tolist()]
+    records = anchor_codec.encode_slots(state.table.rows, dirty, state.half_life)
+    effects.writes.puts.update(zip((f"a/{name}" for name in names), records, strict=True))
+    effects.writes.ranks.update(zip(names, rank_scores(state.table.rows[dirty], state.rules).tolist(), strict=True))
+
+
+def _write_chunks(state: HeatState, chunk: EventChunk, accepted: NDArray[np.bool_], outcomes: NDArray[Any], writes: Writes) -> None:
+    """One new chunk each of seen ids, gifts and people; the partition's time."""
+    columns, now = chunk.columns, state.newest_ms
+    gift = accepted & (columns["type"] == GIFT)
+    reversals, entered = gift & (columns["link"] != 0), gift & (columns["link"] == 0)
+    seen = np.zeros(int(accepted.sum()), SEEN)
+    seen["key"], seen["until"] = columns["key"][accepted], outcomes["expires"][accepted]
+    originals = state.ledger[outcomes["gift"][reversals]]
+    marks = np.zeros(len(originals), SEEN)
+    marks["key"] = [reversed_key(row["event"], row["position"]) for row in originals]
+    marks["until"] = originals["expires"]
+    state.seen.used += len(seen) + len(marks)
+    state.seen_chunks.add(np.concatenate([seen, marks]), [], now, writes)
+    users = [str(chunk.events[k].user_id) for k in np.flatnonzero(entered).tolist()]
+    state.ledger_users += users
+    state.gifts.used += 2 * len(users)
+    state.gift_chunks.add(state.ledger[outcomes["gift"][entered]], users, now, writes)
+    new = outcomes["person"] != 0
+    people = np.zeros(int(new.sum()), PERSON)
+    people["key"], people["block"] = outcomes["person"][new], columns["ts_ms"][new] // BLOCK_MS
+    state.people.used += len(people)
+    state.people_chunks.add(people, [], now, writes)
+    if accepted.any():
+        writes.puts["meta"] = msgspec.msgpack.encode(_Meta(1, now, state.half_life))
+
+
+def user_events(state: HeatState, chunk: EventChunk, result: HeatResult) -> list[UserEvent]:
+    """Accepted events of users, in order; a reversal with its original's figures."""
+    columns, outcomes = chunk.columns, result.outcomes
+    places = np.flatnonzero((outcomes["status"] == ACCEPTED) & (columns["user"] != 0)).tolist()
+    codes, times = columns["type"].tolist(), columns["ts_ms"].tolist()
+    amounts, counts = columns["amount"].tolist(), columns["count"].tolist()
+    category, rows = outcomes["category"].tolist(), outcomes["values"].tolist()
+    names, events = state.categories, chunk.events
+    found: list[UserEvent] = []
+    for k in places:
+        event, code = events[k], codes[k]
+        if code == GIFT and event.reversal_of is not None:
+            found.append(_reversal(state, event, int(outcomes["gift"][k]), names.get(category[k])))
+            continue
+        values = result.values[rows[k]].tobytes() if rows[k] >= 0 else None
+        found.append(
+            UserEvent(
+                code, times[k], event.user_id, event.anchor_id or "", names.get(category[k]), event,  # type: ignore[arg-type]
+                amounts[k] if code == GIFT else 0, counts[k], False, values,
+            )  # fmt: skip
+        )
+    return found
+
+
+def _reversal(state: HeatState, event: Event, row: int, category: str | None) -> UserEvent:
+    gift = state.ledger[row]
+    return UserEvent(
+        GIFT, int(gift["ts_ms"]), state.ledger_users[row], str(event.anchor_id), category, event,
+        int(gift["value"]), int(gift["count"]), True,
+    )  # fmt: skip
+
+
+def canonical(state: HeatState, records: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """(part, bytes) of the partition's state for a digest, without trace of chunks or micro-batches.
+
+    records: the store's `a/` and `m/` records by key. Expired seen ids, gifts and people are left out.
+    """
+    for key, value in records:
+        yield "anchors", key.encode() + b"\x00" + value
+    now = state.newest_ms
+    for part, chunks in (("dedupe", state.seen_chunks), ("ledger", state.gift_chunks), ("anchors", state.people_chunks)):
+        rows: Rows = chunks.rows(now)[0]
+        yield part, np.sort(rows, order=list(rows.dtype.names or ())[0]).tobytes()
+    yield "anchors", str(now).encode()
+
+
