@@ -10,7 +10,8 @@ class Pace(NamedTuple):
     """Lengths in milliseconds; the defaults are a real platform's.
 
     card_ms: looking at a card, mean. watch_ms: a visit, median where the anchor leaves the viewer indifferent.
-    heartbeat_ms: between heartbeats of a view; room_heartbeat_ms: of a room. live_ms, off_ms: mean length of a room, and of the break after it.
+    heartbeat_ms: between heartbeats of a view; room_heartbeat_ms: of a room.
+    live_ms, off_ms: mean length of a room, and of the break after it.
     """
 
     card_ms: int = 1_500
