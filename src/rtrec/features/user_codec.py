@@ -6,9 +6,9 @@ Rules
 - A format above ours was written by a newer release: reading it is refused, never guessed.
 - The msgpack part is a function of the record alone, its dict orders included; digests hash that
   (`canonical_bytes`), because compressed bytes may differ between versions of zstd.
+- A zstd context is made per call (some 10 µs): one is not safe to share between threads.
 """
 
-import threading
 from typing import Any, Final
 
 import msgspec
@@ -25,30 +25,19 @@ _to_msgpack: Final = msgspec.msgpack.Encoder().encode
 _from_msgpack: Final = msgspec.msgpack.Decoder(UserRecord).decode
 
 
-class _Zstd(threading.local):
-    """A thread's contexts: they are dear to make and not safe to share."""
-
-    def __init__(self) -> None:
-        self.compress = zstandard.ZstdCompressor(level=1).compress
-        self.decompress = zstandard.ZstdDecompressor().decompress
-
-
-_zstd: Final = _Zstd()
-
-
 def encode(record: UserRecord) -> bytes:
     """The stored form.
 
     >>> decode(encode(UserRecord(last_ts_ms=7))).last_ts_ms
     7
     """
-    return bytes((FORMAT,)) + _zstd.compress(_to_msgpack(record))
+    return bytes((FORMAT,)) + zstandard.ZstdCompressor(level=1).compress(_to_msgpack(record))
 
 
 def decode(stored: bytes) -> UserRecord:
     """The record of a stored form; ValueError for one that a newer release wrote."""
     check_format(stored, FORMAT, "user record")
-    return _from_msgpack(_zstd.decompress(stored[1:]))
+    return _from_msgpack(zstandard.ZstdDecompressor().decompress(stored[1:]))
 
 
 def check_format(stored: bytes, known: int, what: str) -> None:

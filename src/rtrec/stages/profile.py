@@ -85,9 +85,7 @@ def profile_needs(state: ProfileState, events: Sequence[UserEvent]) -> list[str]
     return [user_key(user_id) for user_id in users if user_id not in state.records]
 
 
-def profile(
-    state: ProfileState, events: Sequence[UserEvent], make_row: MakeRow
-) -> tuple[Effects, list[Profiled]]:
+def profile(state: ProfileState, events: Sequence[UserEvent], make_row: MakeRow) -> tuple[Effects, list[Profiled]]:
     """One turn over events in log order.
 
     make_row: (the user's record as of just before, or None; the impression) → its features, packed.
