@@ -27,7 +27,7 @@ def running_with(text: str) -> list[str]:
 
 def test_the_demo_learns_sees_four_incidents_through_and_leaves_no_process(tmp_path: Path) -> None:
     data = tmp_path / "demo-data"
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own command
         [*DEMO, "--seconds", str(SECONDS), "--data", str(data)], capture_output=True, timeout=SECONDS + 240, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
@@ -43,7 +43,8 @@ def test_the_demo_learns_sees_four_incidents_through_and_leaves_no_process(tmp_p
 def test_interrupted_it_ends_with_exit_0_and_no_process(tmp_path: Path) -> None:
     """Ctrl-C is the usual end of a demo without `--seconds`."""
     data = tmp_path / "demo-data"
-    child = subprocess.Popen([*DEMO, "--data", str(data)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = [*DEMO, "--data", str(data)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own command
     try:
         wait_for_words(data, child)
         child.send_signal(signal.SIGINT)

@@ -100,7 +100,8 @@ class Incidents:
 
     def whale(self) -> Outcome:
         """One enormous gift moves an anchor's heat by no more than the cap per user."""
-        anchor_id = self._live_anchors()[-1]
+        live = self._live_anchors()
+        anchor_id = live[len(live) // 2]
         with self._platform.no_gifts_to(anchor_id):
             before = self._anchor(anchor_id)
             self._platform.send(_gift(anchor_id, "whale", WHALE_VALUE))

@@ -20,6 +20,8 @@ from rtrec.simulator.ledger import Bucket
 from rtrec.simulator.platform import Platform
 
 BOARD: Final = 10
+OTHER_LINES: Final = 18
+"""What the screen holds beside the board: a low terminal shows fewer anchors, not fewer incidents."""
 LINE_EVERY_S: Final = 5.0
 DEFAULT, HEAT_ONLY = "default", "heat_only"
 
@@ -73,7 +75,8 @@ class Screen:
         self.curves.read(self._client)
         self._measure()
         if self._live is not None:
-            board = msgspec.convert(self._client.get(f"/v1/hot?n={BOARD}"), Board)
+            rows = max(3, min(BOARD, self._console.height - OTHER_LINES))
+            board = msgspec.convert(self._client.get(f"/v1/hot?n={rows}"), Board)
             self._live.update(self._picture(board, left_s), refresh=True)
         elif time.monotonic() >= self._line_due_s:
             self._line_due_s = time.monotonic() + LINE_EVERY_S
