@@ -50,7 +50,8 @@ def main(rows: int) -> None:
         "features": FEATURES, "heads": HEADS, "batch": BATCH, "slots_log2": SLOTS_LOG2, "examples": rows,
         "examples_per_s": [round(rows / one) for one in learn_s], "predict_rows_per_s": round(rows / predict_s),
         "first_calls_s": round(compile_s, 2), "live_slots": model.live_slots(),
-        "publish_all_ms": round(1e3 * publish_s, 1), "encode_all_ms": round(1e3 * encode_s, 1), "image_bytes": len(image),
+        "publish_all_ms": round(1e3 * publish_s, 1), "encode_all_ms": round(1e3 * encode_s, 1),
+        "image_bytes": len(image),
     }))  # fmt: skip
 
 
@@ -67,13 +68,14 @@ def _touch_kernels() -> None:
 def _examples(rows: int) -> tuple[np.ndarray, ...]:
     rng = np.random.default_rng(7)
     impressions = -(-rows // HEADS)
-    tokens = np.minimum(rng.zipf(1.2, (impressions, FEATURES - DENSE)), TOKENS) + 1_000_003 * np.arange(FEATURES - DENSE)
+    sparse_features = FEATURES - DENSE
+    tokens = np.minimum(rng.zipf(1.2, (impressions, sparse_features)), TOKENS) + 1_000_003 * np.arange(sparse_features)
     sparse = (tokens.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - SLOTS_LOG2)
     index = np.hstack((np.tile(np.arange(DENSE), (impressions, 1)), sparse.astype(np.int64))).astype(np.int32)
-    value = np.hstack((rng.random((impressions, DENSE)), np.ones((impressions, FEATURES - DENSE))))
+    value = np.hstack((rng.random((impressions, DENSE)), np.ones((impressions, sparse_features))))
+    each = np.repeat(np.arange(impressions), HEADS)[:rows]
     head = np.tile(np.arange(HEADS, dtype=np.uint8), impressions)[:rows]
-    index, value = (np.repeat(one, HEADS, axis=0)[:rows] for one in (index, value))
-    return index, value, head, rng.random(rows) < 0.1, np.ones(rows)
+    return index[each], value[each], head, rng.random(rows) < 0.1, np.ones(rows)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,11 @@ def _sigmoid(logit: float) -> float:
 
 @njit(cache=True, nogil=True)
 def _gather(
-    state: FtrlState, index: NDArray[np.int32], value: NDArray[np.float64], slots: NDArray[np.int32], x: NDArray[np.float64]
+    state: FtrlState,
+    index: NDArray[np.int32],
+    value: NDArray[np.float64],
+    slots: NDArray[np.int32],
+    x: NDArray[np.float64],
 ) -> int:
     """Write a row's coordinates and their summed values into `slots` and `x`, noting the slots as met; how many."""
     met, recent = state.met, state.recent
@@ -196,9 +200,7 @@ def learn(
 
 
 @njit(cache=True, nogil=True)
-def derive(
-    pairs: NDArray[np.float64], slots: NDArray[np.int64], l1: float, policy: FtrlPolicy
-) -> NDArray[np.float64]:
+def derive(pairs: NDArray[np.float64], slots: NDArray[np.int64], l1: float, policy: FtrlPolicy) -> NDArray[np.float64]:
     """Weights [n, heads] of slots, from pairs [slots, heads, 2]."""
     heads = pairs.shape[1]
     w = np.empty((slots.size, heads))
@@ -217,7 +219,8 @@ def predict_weights(
     heads = bias.size
     logits = np.empty((rows, heads))
     for i in range(rows):
-        logits[i] = bias
+        for h in range(heads):  # a slice assignment would cost 3 s of compiling NumPy's error message
+            logits[i, h] = bias[h]
         for k in range(width):
             if value[i, k] != 0.0:
                 for h in range(heads):

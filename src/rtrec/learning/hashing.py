@@ -6,6 +6,8 @@ Rules
 - `mix` chains splitmix64's finalizer, whose every input bit moves every output bit with probability
   close to 1/2, over salt, a and b: it is no commutative sum, (a, b) and (b, a) differ.
 - A slot is the token's top bits: growing the vector splits slots and never shuffles them.
+- Made to be called from kernels. From Python, values from 2^63 on must come as np.uint64: Numba takes a plain
+  int as 64 signed bits, and says OverflowError.
 """
 
 import numpy as np
@@ -37,10 +39,10 @@ def mix(salt: int, a: int, b: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def slot_of(token: int, slots_log2: int) -> int:
+def slot_of(token: np.uint64, slots_log2: int) -> int:
     """The slot of a token among 2^slots_log2.
 
-    >>> slot_of(2**63, 22) == 2**21, slot_of(0, 22)
+    >>> slot_of(np.uint64(2**63), 22) == 2**21, slot_of(np.uint64(0), 22)
     (True, 0)
     """
     return int(np.uint64(token) >> np.uint64(64 - slots_log2))

@@ -136,11 +136,10 @@ class OnlineModel:
     def encode_slots(self, slots: ArrayLike) -> bytes:
         """The image of some slots and the intercepts."""
         places = self._checked(slots)
-        pairs = self._state.pairs[places].astype("<f8", copy=False)
-        intercept = self._state.intercept.astype("<f8", copy=False)
-        return msgspec.msgpack.encode(
-            Image(FORMAT, self.heads, self.slots_log2, places.astype("<u4").tobytes(), pairs.tobytes(), intercept.tobytes())
-        )
+        numbers = places.astype("<u4").tobytes()
+        pairs = self._state.pairs[places].astype("<f8", copy=False).tobytes()
+        intercept = self._state.intercept.astype("<f8", copy=False).tobytes()
+        return msgspec.msgpack.encode(Image(FORMAT, self.heads, self.slots_log2, numbers, pairs, intercept))
 
     def load_slots(self, data: bytes) -> None:
         """Set the slots of an image, and the intercepts, to its values; ValueError for one that does not fit.
