@@ -20,14 +20,6 @@ I64 = NDArray[np.int64]
 _MIN_PLACES = 1 << 12
 
 
-@njit(cache=True, nogil=True, inline="always")
-def mix64(x: Any) -> Any:
-    """Spread a 64-bit number (the finalizer of splitmix64, Steele et al. 2014)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 @njit(cache=True, nogil=True)
 def find(keys: Any, key: Any) -> Any:
     """The place of `key`, or -1."""

@@ -20,7 +20,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from rtrec.events.hash_index import find, mix64, put
+from rtrec.events.hash_index import find, put
+from rtrec.events.mixing import scramble
 from rtrec.events.schema import COMMENT, GIFT, LIKE, LIVE_END, LIVE_HEARTBEAT, LIVE_START, VIEW_END, VIEW_START
 from rtrec.features.anchor_table import BLOCK_MS, CAP_USERS, ENDED, GIFTS, IMPLIED, PAST_ROOMS, PEOPLE_KINDS, REVERSIBLE, WATCHERS
 from rtrec.features.decay import HALF_LIVES_MS, landmark, power, rebase, two_sum
@@ -126,7 +127,7 @@ def linear_count(bits: Any) -> Any:
 @njit(cache=True, nogil=True)
 def member_key(anchor: Any, kind: Any, block: Any, member: Any) -> Any:
     """The key of a member (a user's hash, or a bit) of an anchor's block."""
-    return mix64(mix64(anchor ^ np.uint64(kind + 1)) + np.uint64(block)) ^ mix64(member) | np.uint64(1)
+    return scramble(scramble(anchor ^ np.uint64(kind + 1)) + np.uint64(block)) ^ scramble(member) | np.uint64(1)
 
 
 @njit(cache=True, nogil=True)

@@ -69,3 +69,24 @@ PAIR_VALUES: tuple[Feature, ...] = (
 
 DENSE: tuple[Feature, ...] = (*ANCHOR_VALUES, *USER_VALUES, *PAIR_VALUES)
 DENSE_INDEX: dict[str, int] = {feature.name: place for place, feature in enumerate(DENSE)}
+
+SPARSE: tuple[Feature, ...] = (
+    Feature("anchor", "id", "hashed", "the candidate"),
+    Feature("user", "id", "hashed", "the viewer"),
+    Feature("category", "name", "hashed", "anchor: current room"),
+    Feature("user×category", "pair", "hashed", "viewer and the anchor's category"),
+    Feature("user×anchor", "pair", "hashed", "viewer and candidate"),
+    Feature("user×anchor familiarity", "bucket", "0 … 5", "user × anchor: familiarity"),
+    Feature("hour", "hour of the day in `features.zone`", "0 … 23", "time of scoring"),
+    Feature("weekday", "day in `features.zone`, Monday = 0", "0 … 6", "time of scoring"),
+    Feature("surface", "name", "hashed", "context"),
+    Feature("heat bucket", "half-units of heat_log", "≥ 0", "anchor: heat_log"),
+    Feature("ctr bucket", "thirds of a doubling of ctr_1h", "≤ 0", "anchor: ctr_1h"),
+    Feature("taste bucket", "tenths of taste_share", "0 … 10", "taste_share"),
+    Feature("exposures bucket", "exposures since the last click", "0 … 10", "pair_exposures"),
+    Feature("position", "place on the page; served at 0", "0 … 63, absent", "impression, a bias feature"),
+    Feature("surface×position", "pair; served at position 0", "hashed", "impression, a bias feature"),
+)
+"""Tokens of the fixed table; declared attributes and their crosses follow them, at most `ATTRIBUTE_TOKENS`."""
+
+ATTRIBUTE_TOKENS = 16

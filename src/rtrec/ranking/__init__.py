@@ -1,1 +1,1 @@
-"""ranking"""
+"""Ranking: who may be shown, who is considered, and in which order."""

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from rtrec.events.hash_index import find, mix64, put
+from rtrec.events.hash_index import find, put
+from rtrec.events.mixing import scramble
 from rtrec.events.schema import (
     CLICK,
     COMMENT,
@@ -74,7 +75,7 @@ OUTCOME: Final = np.dtype(
 @njit(cache=True, nogil=True)
 def reversed_key(event: Any, position: Any) -> Any:
     """The seen key that marks a gift as reversed."""
-    return mix64(event + np.uint64(position) ^ np.uint64(REVERSAL_SALT)) | np.uint64(1)
+    return scramble(event + np.uint64(position) ^ np.uint64(REVERSAL_SALT)) | np.uint64(1)
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,180 @@
+"""The one place that turns records into a model's input, for serving and for training alike.
+
+Rules
+-----
+- A *row* (`ROW`) is what is logged: ids, context, attribute tokens and the dense numbers as they were, all
+  that a vector is made of. Training reads logged rows, so what it sees is what scoring used, bit for bit.
+- A *vector* is (slot, value) pairs: dense numbers under a slot each, then the sparse tokens of `table.SPARSE`,
+  then attribute tokens. A token is `mix(feature, a, b)`; 0 stands for what is absent and has value 0.
+- Bias features (position, surface × position) are not in the row: they come from the impression in training,
+  and are served at position 0.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rtrec.events.ids import hash_id, hash_in
+from rtrec.events.mixing import mix, slot_of
+from rtrec.features.table import ATTRIBUTE_TOKENS, DENSE, DENSE_INDEX, FEATURE_SET, SPARSE
+from rtrec.settings import Attribute, Features
+
+ROW: Final = np.dtype(
+    [
+        ("feature_set", "i8"),
+        ("as_of_ms", "i8"),
+        ("user", "u8"),  # hashes; 0 = absent
+        ("anchor", "u8"),
+        ("category", "u8"),
+        ("surface", "u8"),
+        ("hour", "i8"),
+        ("weekday", "i8"),
+        ("attributes", "u8", (ATTRIBUTE_TOKENS,)),
+        ("dense", "f4", (len(DENSE),)),
+    ]
+)
+Rows = NDArray[Any]
+"""A structured array of `ROW` rows."""
+
+N_DENSE: Final = len(DENSE)
+N_SPARSE: Final = len(SPARSE)
+WIDTH: Final = N_DENSE + N_SPARSE + ATTRIBUTE_TOKENS
+NO_POSITION: Final = -1
+SERVED_POSITION: Final = 0
+MAX_POSITION: Final = 63
+_SALTS: Final = np.arange(1, N_DENSE + N_SPARSE + 1, dtype=np.uint64)
+_HEAT, _CTR, _TASTE = DENSE_INDEX["heat_log"], DENSE_INDEX["ctr_1h"], DENSE_INDEX["taste_share"]
+_FAMILIARITY, _EXPOSURES = DENSE_INDEX["familiarity"], DENSE_INDEX["pair_exposures"]
+
+AttributeValue = str | float | bool | list[str]
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=1_024)
+def _calendar(zone: str, quarter: int) -> tuple[int, int]:
+    """(hour, weekday) of a quarter of an hour since 1970; zones differ by quarters."""
+    local = datetime.fromtimestamp(quarter * 900, UTC).astimezone(_zone(zone))
+    return local.hour, local.weekday()
+
+
+def attribute_tokens(
+    declared: Sequence[Attribute], of: Mapping[str, Mapping[str, AttributeValue]], category: str | None
+) -> list[int]:
+    """Tokens of the declared attributes that are given, then of their crosses.
+
+    of: "user", "anchor", "context" → name → value. A list gives a token each (at most four).
+
+    >>> city = Attribute(name="city", of="user", crosses=("category",))
+    >>> len(attribute_tokens([city], {"user": {"city": "Beijing"}}, "dance"))
+    2
+    """
+    found: dict[str, list[int]] = {"category": [hash_in("category", category)] if category is not None else []}
+    for attribute in declared:
+        value = of.get(attribute.of, {}).get(attribute.name)
+        found[attribute.name] = [] if value is None else _values(attribute, value)
+    tokens = [token for attribute in declared for token in found[attribute.name]]
+    for attribute in declared:
+        for other in attribute.crosses:
+            tokens += [int(mix(np.uint64(7), np.uint64(a), np.uint64(b))) for a in found[attribute.name] for b in found.get(other, [])]
+    return tokens[:ATTRIBUTE_TOKENS]
+
+
+def _values(attribute: Attribute, value: AttributeValue) -> list[int]:
+    space = f"{attribute.of}.{attribute.name}"
+    if attribute.type == "number" and isinstance(value, int | float):
+        return [hash_in(space, str(int(math.copysign(2 * math.log2(1 + abs(value)), value))))]
+    many = value if isinstance(value, list) else [value]
+    return [hash_in(space, str(one)) for one in many[:4]]
+
+
+def make_rows(
+    policy: Features,
+    as_of_ms: int,
+    user_id: str | None,
+    anchor_ids: Sequence[str],
+    categories: Sequence[str | None],
+    surface: str | None,
+    dense: NDArray[np.float32],
+    attributes: Sequence[Sequence[int]],
+) -> Rows:
+    """Rows of one viewer and N candidates. dense: float32 [N, len(DENSE)]; attributes: tokens of each candidate."""
+    rows = np.zeros(len(anchor_ids), ROW)
+    rows["feature_set"], rows["as_of_ms"] = FEATURE_SET, as_of_ms
+    rows["user"] = hash_id(user_id) if user_id is not None else 0
+    rows["anchor"] = [hash_id(anchor) for anchor in anchor_ids]
+    rows["category"] = [0 if one is None else hash_in("category", one) for one in categories]
+    rows["surface"] = 0 if surface is None else hash_in("surface", surface)
+    rows["hour"], rows["weekday"] = _calendar(policy.zone, as_of_ms // 900_000)
+    rows["dense"] = dense
+    for k, tokens in enumerate(attributes):
+        if tokens:
+            rows["attributes"][k, : len(tokens)] = tokens
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def _tokens(row: Any, position: Any, out: Any) -> None:
+    """The row's sparse values in the order of `table.SPARSE`, as pairs to mix. out: uint64 [N_SPARSE, 2]."""
+    zero = np.uint64(0)
+    out[:, 1] = zero
+    out[0, 0], out[1, 0], out[2, 0] = row.anchor, row.user, row.category
+    out[3, 0], out[3, 1] = (row.user, row.category) if row.category != zero else (zero, zero)
+    out[4, 0], out[4, 1] = row.user, row.anchor
+    out[5, 0] = np.uint64(row.dense[_FAMILIARITY]) + np.uint64(1)
+    out[6, 0], out[7, 0] = np.uint64(row.hour + 1), np.uint64(row.weekday + 1)
+    out[8, 0] = row.surface
+    out[9, 0] = np.uint64(row.dense[_HEAT] * 2) + np.uint64(1)
+    out[10, 0] = np.uint64(64.0 + max(3.0 * math.log2(max(row.dense[_CTR], 1e-6)), -63.0))
+    out[11, 0] = np.uint64(row.dense[_TASTE] * 10) + np.uint64(1)
+    out[12, 0] = np.uint64(row.dense[_EXPOSURES]) + np.uint64(1)
+    place = np.uint64(min(position, MAX_POSITION) + 2)
+    out[13, 0] = place
+    out[14, 0], out[14, 1] = (row.surface, place) if row.surface != zero else (zero, zero)
+
+
+@njit(cache=True, nogil=True)
+def _fill(rows: Any, positions: Any, slots_log2: Any, salts: Any, index: Any, value: Any) -> None:
+    pairs = np.empty((N_SPARSE, 2), np.uint64)
+    for k in range(rows.shape[0]):
+        row = rows[k]
+        for j in range(N_DENSE):
+            index[k, j] = slot_of(mix(salts[j], np.uint64(0), np.uint64(0)), slots_log2)
+            value[k, j] = row.dense[j]
+        _tokens(row, positions[k], pairs)
+        for j in range(N_SPARSE):
+            at = N_DENSE + j
+            index[k, at] = slot_of(mix(salts[at], pairs[j, 0], pairs[j, 1]), slots_log2)
+            value[k, at] = 1.0 if pairs[j, 0] != np.uint64(0) else 0.0
+        for j in range(ATTRIBUTE_TOKENS):
+            at = N_DENSE + N_SPARSE + j
+            index[k, at] = slot_of(row.attributes[j], slots_log2)
+            value[k, at] = 1.0 if row.attributes[j] != np.uint64(0) else 0.0
+
+
+def vectors(
+    rows: Rows, positions: NDArray[np.int64] | None, slots_log2: int
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Slots and values of rows, [N, WIDTH] each; value 0 marks what a row does not have.
+
+    positions: of the impressions, `NO_POSITION` where unknown; None to serve at position 0.
+    """
+    index, value = np.empty((len(rows), WIDTH), np.int32), np.empty((len(rows), WIDTH), np.float64)
+    places = np.full(len(rows), SERVED_POSITION, np.int64) if positions is None else positions
+    _fill(rows, places, slots_log2, _SALTS, index, value)
+    return index, value
+
+
+def column_names() -> list[str]:
+    """What each of a vector's columns stands for; attribute columns are numbered."""
+    return [one.name for one in (*DENSE, *SPARSE)] + [f"attribute {k}" for k in range(ATTRIBUTE_TOKENS)]
