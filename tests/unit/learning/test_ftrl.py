@@ -113,9 +113,11 @@ def test_a_warm_weight_stands_until_its_first_update() -> None:
 def test_a_warm_start_keeps_its_n(n: float) -> None:
     """The next step is as small as n says, also n = 0 given as an integer."""
     model = OnlineModel(1, 4, FtrlPolicy(alpha=1.0, beta=0.0, l1=0.0, l2=0.0))
-    model.warm_start([0], [[0.0]], n)
-    model.learn([[0]], [[2.0]], [0], [0], [1.0])
-    assert model.weights_of([0])[0, 0] == pytest.approx(-1.0 / math.sqrt(n + 1.0), rel=1e-12)
+    model.warm_start([0], [[0.5]], n)
+    g = 2.0 * model.learn([[0]], [[2.0]], [0], [0], [1.0])[0]
+    root = math.sqrt(n + g * g)
+    z = g - (root - math.sqrt(n)) * 0.5
+    assert model.weights_of([0])[0, 0] == pytest.approx(-z / root, rel=1e-12)
 
 
 @given(

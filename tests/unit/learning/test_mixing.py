@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from rtrec.learning.hashing import mix, slot_of
+from rtrec.events.mixing import mix, slot_of
 
 MASK = (1 << 64) - 1
 
