@@ -13,8 +13,8 @@ The arrival stamp of an accepted event is N after it. What is not accepted leave
 
 from dataclasses import dataclass, field
 
-from oracle.ledger import Gift
-from oracle.rules import Event, Rules, identity
+from tests.oracle.ledger import Gift
+from tests.oracle.rules import Event, Rules, identity
 
 ACCEPTED, DUPLICATE = "accepted", "duplicate"
 FUTURE, TOO_LATE, UNKNOWN_REVERSAL = "future", "too_late", "unknown_reversal"

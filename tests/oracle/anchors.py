@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from math import exp2
 from typing import Any
 
-from oracle.acceptance import ACCEPTED, Acceptance, is_reversal
-from oracle.caps import Caps
-from oracle.ledger import Addition, Gift
-from oracle.rooms import Rooms
-from oracle.rules import BLOCK_MS, HALF_LIVES, IDLE_MS, METRICS, WINDOWS, Event, Rules, identity
+from tests.oracle.acceptance import ACCEPTED, Acceptance, is_reversal
+from tests.oracle.caps import Caps
+from tests.oracle.ledger import Addition, Gift
+from tests.oracle.rooms import Rooms
+from tests.oracle.rules import BLOCK_MS, HALF_LIVES, IDLE_MS, METRICS, WINDOWS, Event, Rules, identity
 
 Sums = dict[str, dict[str, float]]
 

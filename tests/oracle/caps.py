@@ -7,8 +7,8 @@ one who finds none has s_user = 0 and leaves no trace. Sums decay with the half-
 
 from dataclasses import dataclass, field
 
-from oracle.ledger import Tenancy
-from oracle.rules import CAP_SLOTS, HALF_LIVES, Rules
+from tests.oracle.ledger import Tenancy
+from tests.oracle.rules import CAP_SLOTS, HALF_LIVES, Rules
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from oracle.anchors import Partition
-from oracle.rules import HALF_LIVES, METRICS, WINDOWS
+from tests.oracle.anchors import Partition
+from tests.oracle.rules import HALF_LIVES, METRICS, WINDOWS
 
 TOLERANCE = 1e-9
 

@@ -8,7 +8,7 @@
 
 from dataclasses import dataclass, field
 
-from oracle.rules import CLOSED_ROOMS, Event, identity
+from tests.oracle.rules import CLOSED_ROOMS, Event, identity
 
 ACTIVITY = frozenset({
     "live_start", "live_heartbeat", "view_start", "view_heartbeat", "view_end", "comment", "like", "gift",

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from oracle.anchors import Partition
-from oracle.rules import Event, Rules
+from tests.oracle.anchors import Partition
+from tests.oracle.rules import Event, Rules
 
 T0 = 1_600_000_200_000  # a multiple of 5 min but not of an hour: 1_600_000_200 = 3600 * 444444 + 1800
 NOW = 1_700_000_000_000

@@ -5,7 +5,7 @@ import gzip
 from functools import cache
 from pathlib import Path
 
-from replay.streams import Event
+from tests.replay.streams import Event
 
 FOLDER = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "gdq"
 GIFTS = 206_876

@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Callable
 
-from replay.streams import Event
+from tests.replay.streams import Event
 
 LONG = 10 * 1024 * 1024
 
@@ -26,7 +26,7 @@ def _dump(event: Event) -> bytes:
 
 
 def _with(**fields: object) -> Make:
-    return lambda rng, good: _dump(good | fields)
+    return lambda _rng, good: _dump(good | fields)
 
 
 def _each(name: str, *values: object, **fields: object) -> list[Make]:
@@ -34,12 +34,12 @@ def _each(name: str, *values: object, **fields: object) -> list[Make]:
 
 
 def _without(name: str) -> Make:
-    return lambda rng, good: _dump({key: value for key, value in good.items() if key != name})
+    return lambda _rng, good: _dump({key: value for key, value in good.items() if key != name})
 
 
 def _raw(name: str, text: bytes) -> Make:
     """A field whose value is written as it is."""
-    return lambda rng, good: _dump(good | {name: "@@"}).replace(b'"@@"', text)
+    return lambda _rng, good: _dump(good | {name: "@@"}).replace(b'"@@"', text)
 
 
 def _truncated(rng: random.Random, good: Event) -> bytes:
@@ -48,15 +48,15 @@ def _truncated(rng: random.Random, good: Event) -> bytes:
 
 
 def _line(text: bytes) -> Make:
-    return lambda rng, good: text
+    return lambda _rng, _good: text
 
 
 MAKERS: tuple[Make, ...] = (
     _truncated,
     _truncated,
     _truncated,
-    lambda rng, good: _dump(good) + b" trailing",
-    lambda rng, good: _dump(good) * 2,
+    lambda _rng, good: _dump(good) + b" trailing",
+    lambda _rng, good: _dump(good) * 2,
     *(_line(text) for text in (b"42", b"[]", b'"gift"', b"null", b"{}", b"not json", b"\xff\xfe\x00", b"{" * 500)),
     *(_raw("value", text) for text in (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"1" + b"0" * 40, b"0x10")),
     *(_raw("value", text) for text in (b"[" * 20_000 + b"]" * 20_000, b'{"a":' * 8_000 + b"1" + b"}" * 8_000)),

@@ -23,8 +23,11 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Shape:
-    """How big, fast and unruly a stream is. Shares are of events; `jumps` move the clock by minutes
-    to a day, `drills` stage a copy or a reversal at the edge of memory."""
+    """How big, fast and unruly a stream is.
+
+    Shares are of events; `jumps` move the clock by minutes to a day, `drills` stage a copy or a reversal at the edge
+    of memory.
+    """
 
     seed: int
     events: int = 60
