@@ -136,8 +136,6 @@ class Join:
         for place in _PLACES[_ALL & ~heads]:
             self.counts[_MASKED[place]] += 1
         self.exposures.add(event.user_id, exposure)
-        if not heads:
-            self.exposures.close(event.user_id, exposure)
         self._catch_up(event.user_id, exposure)
         self._due_ms = min(self._due_ms, self.exposures.due_ms())
 

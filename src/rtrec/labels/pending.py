@@ -61,8 +61,11 @@ class Exposures:
         return min(deadline_ms, self._expiries[0][0] if self._expiries else FAR_MS)
 
     def add(self, user_id: str, exposure: Exposure) -> None:
-        """Take a new open exposure; the oldest goes where there are too many."""
+        """Take a new exposure; the oldest goes where too many are open."""
         mine = self._link(user_id, exposure)
+        if not exposure.open:
+            self._entomb(user_id, mine, exposure)
+            return
         mine.open[exposure.sequence] = exposure
         self._order[exposure.sequence] = user_id
         self.watch(user_id, exposure)
@@ -79,16 +82,9 @@ class Exposures:
     def close(self, user_id: str, exposure: Exposure) -> None:
         """Turn an exposure whose heads are all decided into a tombstone."""
         mine = self.users[user_id]
-        if mine.open.pop(exposure.sequence, None) is None:
-            return
+        del mine.open[exposure.sequence]
         del self._order[exposure.sequence]
-        exposure.strip()
-        self._bury(user_id, mine, exposure)
-        if len(mine.closed) > self._per_user:
-            self._counts["forgotten"] += 1
-            self._remove_closed(user_id, next(iter(mine.closed.values())))
-        while self._closed > self._total:
-            self._counts["forgotten"] += self._expire_first()
+        self._entomb(user_id, mine, exposure)
 
     def pop_due(self, watermark_ms: int) -> tuple[str, Exposure] | None:
         """The first open exposure, by (deadline, user, sequence), whose deadline is up to the watermark."""
@@ -161,6 +157,15 @@ class Exposures:
         mine.by_anchor.setdefault(exposure.anchor_id, []).append(exposure)
         self._dirty.add(user_id)
         return mine
+
+    def _entomb(self, user_id: str, mine: UserExposures, exposure: Exposure) -> None:
+        exposure.strip()
+        self._bury(user_id, mine, exposure)
+        if len(mine.closed) > self._per_user:
+            self._counts["forgotten"] += 1
+            self._remove_closed(user_id, next(iter(mine.closed.values())))
+        while self._closed > self._total:
+            self._counts["forgotten"] += self._expire_first()
 
     def _bury(self, user_id: str, mine: UserExposures, exposure: Exposure) -> None:
         mine.closed[exposure.sequence] = exposure

@@ -47,7 +47,7 @@ class _Meta(msgspec.Struct, array_like=True):
     counts: dict[str, int]
 
 
-_encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode: Final = msgspec.msgpack.Encoder().encode
 _decode_pending: Final = msgspec.msgpack.Decoder(_Pending).decode
 _decode_waiting: Final = msgspec.msgpack.Decoder(list[tuple[str, Action]]).decode
 _decode_meta: Final = msgspec.msgpack.Decoder(_Meta).decode
@@ -106,7 +106,7 @@ class LabelState:
         for until_ms in join.orphans.dirty:
             block = join.orphans.blocks.get(until_ms)
             self._put(puts, f"{WAITING}{until_ms}", list(block.values()) if block else None)
-        puts[META] = VERSION + _encode(_Meta(join.watermark_ms, join.sequence, self.counts))
+        puts[META] = VERSION + _encode(_Meta(join.watermark_ms, join.sequence, dict(sorted(self.counts.items()))))
         examples, join.examples = join.examples, []
         join.counts.clear()
         join.dirty.clear()
