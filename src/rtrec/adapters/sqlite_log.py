@@ -32,7 +32,7 @@ _READ: Final = """
 _SUPERSEDED: Final = """
     SELECT position FROM log_record WHERE position >= :first AND position < :next AND key IS NOT NULL
     AND position NOT IN (SELECT max(position) FROM log_record
-                         WHERE position >= :first AND position < :next AND key IS NOT NULL GROUP BY key)"""
+                         WHERE position >= :first AND position < :next GROUP BY key)"""
 
 
 class _Partition(NamedTuple):
