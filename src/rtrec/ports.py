@@ -26,6 +26,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from rtrec.stages.effects import Writes
+from rtrec.stages.messages import Record
 
 
 class Owner(NamedTuple):
@@ -53,16 +54,6 @@ class Lease(NamedTuple):
 
     epoch: int
     offsets: Mapping[str, int]
-
-
-class Record(NamedTuple):
-    """One message of a partition. `headers` carries what the value cannot (a cut original's length and hash)."""
-
-    offset: int
-    append_ms: int
-    key: bytes | None
-    value: bytes
-    headers: bytes | None
 
 
 class NewRecord(NamedTuple):
@@ -103,7 +94,11 @@ class EventLog(Protocol):
         """The readable offsets."""
 
     def trim(self, topic: str, partition: int, before_offset: int) -> None:
-        """Remove records below an offset; the end never moves."""
+        """Make records below an offset unreadable at once, the end at most; the end never moves.
+
+        Their space comes back over several calls: one call holds writers up for tens of milliseconds at most,
+        so retention calls again and again (a call that finds nothing left costs next to nothing).
+        """
 
     def compact(self, topic: str, partition: int) -> None:
         """Keep only the newest record of each key; offsets stay, with holes."""
@@ -129,3 +124,8 @@ class StateStore(Protocol):
 
     def top(self, owner: Owner, limit: int, skip: int = 0) -> list[tuple[str, float]]:
         """A page of the owner's ranking, highest score first, equal scores by member."""
+
+
+__all__ = [
+    "Bounds", "EventLog", "Lease", "NewRecord", "OffsetTrimmed", "Owner", "Record", "StateStore", "Verdict",
+]  # fmt: skip

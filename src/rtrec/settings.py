@@ -23,6 +23,9 @@ METRICS = (
 )  # fmt: skip
 """The thirteen additive metrics of an anchor in stored order; the last three count people."""
 
+CAPPABLE = ("gift_value", "gifts", "likes", "comments")
+"""Metrics that can have a cap per user, in the order their tables are stored. Append-only."""
+
 HEADS = ("click", "long_view", "gift", "comment", "follow", "share")
 """Targets a label can have; `labels.heads` chooses among them. Append-only: examples store the place."""
 

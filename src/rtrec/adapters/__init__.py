@@ -1,1 +1,1 @@
-"""adapters"""
+"""The ports in the world: SQLite for log, state and positions; Prometheus for metrics."""

@@ -4,13 +4,14 @@ Rules
 -----
 - Only accepted events come here: no duplicate, none too late, none refused.
 - A reversal arrives with the *original's* user, time, value and count (the ledger's), `reversal` true.
-- `anchor_values` is set on impressions alone: the anchor's features as of just before the impression, so
-  that an impression nobody scored can be featurized on its way, and no stage reads another's records.
+- `anchor_values` and `anchor_attributes` are set on impressions alone: the anchor as of just before the
+  impression, so that an impression nobody scored can be featurized on its way, and no stage reads another's
+  records.
 """
 
 import msgspec
 
-from rtrec.events.schema import Event
+from rtrec.events.schema import Attribute, Event
 
 
 class UserEvent(msgspec.Struct, gc=False):
@@ -32,3 +33,4 @@ class UserEvent(msgspec.Struct, gc=False):
     count: int = 0
     reversal: bool = False
     anchor_values: bytes | None = None
+    anchor_attributes: dict[str, Attribute] | None = None

@@ -4,13 +4,14 @@ Stored beside the numbers, under a key of its own, and only when it changed.
 """
 
 import msgspec
+from msgspec.structs import replace
 
 from rtrec.events.schema import MAX_ATTRIBUTES, Attribute, Event
 
 VERSION = 1
 
 
-class AnchorMeta(msgspec.Struct, array_like=True):
+class AnchorMeta(msgspec.Struct, array_like=True, frozen=True):
     """live_id and what live_start said of it; `attributes` from anchor_profile outlive rooms and windows."""
 
     version: int = VERSION
@@ -22,21 +23,29 @@ class AnchorMeta(msgspec.Struct, array_like=True):
     tags: list[str] = []
     attributes: dict[str, Attribute] = {}
 
-    def open_room(self, live_id: str) -> None:
-        """A room that an event only implies: its name is known, the anchor's description stays."""
-        self.live_id = live_id
+    def opened(self, live_id: str) -> "AnchorMeta":
+        """In a room that an event only implies: its name is known, the anchor's description stays."""
+        return replace(self, live_id=live_id)
 
-    def start_room(self, event: Event) -> None:
+    def started(self, event: Event) -> "AnchorMeta":
         """A live_start describes the room whole: what it leaves out is unknown."""
-        self.category, self.title = event.category, event.title
-        self.region, self.language = event.region, event.language
-        self.tags = list(event.tags or [])
+        return replace(
+            self, category=event.category, title=event.title, region=event.region, language=event.language,
+            tags=list(event.tags or []),
+        )  # fmt: skip
 
-    def set_attributes(self, event: Event) -> None:
-        """Merge an anchor_profile; beyond 64 names new ones are left out."""
+    def profiled(self, event: Event) -> "AnchorMeta":
+        """With an anchor_profile's attributes merged in; beyond 64 names new ones are left out."""
+        merged = dict(self.attributes)
         for name, value in (event.set or {}).items():
-            if name in self.attributes or len(self.attributes) < MAX_ATTRIBUTES:
-                self.attributes[name] = value
+            if name in merged or len(merged) < MAX_ATTRIBUTES:
+                merged[name] = value
+        return replace(self, attributes=merged)
+
+    def described(self) -> dict[str, Attribute]:
+        """What declared attributes of an anchor are read from: the room's description, then its own attributes."""
+        room = {"category": self.category, "region": self.region, "language": self.language, "tags": self.tags or None}
+        return {**{name: value for name, value in room.items() if value is not None}, **self.attributes}
 
 
 def encode(meta: AnchorMeta) -> bytes:

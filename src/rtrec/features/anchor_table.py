@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from rtrec.features.decay import HALF_LIVES
 from rtrec.features.tiles import TILES
-from rtrec.settings import METRICS
+from rtrec.settings import CAPPABLE, METRICS
 
 N_METRICS: Final = len(METRICS)
 (VIEWS, WATCH, IMPRESSIONS, CLICKS, GIFTS, GIFT_VALUE, COMMENTS, LIKES, FOLLOWS, SHARES, WATCHERS, GIFTERS, INTERACTORS) = range(13)
 REVERSIBLE: Final = 2
 """GIFTS and GIFT_VALUE: kept in two floats, so that a reversal leaves nothing behind."""
-CAPPED: Final = 4
-"""Metrics that can have a cap per user."""
+CAPPED: Final = len(CAPPABLE)
 CAP_USERS: Final = 16
 PAST_ROOMS: Final = 8
 PEOPLE_KINDS: Final = 3

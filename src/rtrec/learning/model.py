@@ -141,10 +141,10 @@ class OnlineModel:
         intercept = self._state.intercept.astype("<f8", copy=False).tobytes()
         return msgspec.msgpack.encode(Image(FORMAT, self.heads, self.slots_log2, numbers, pairs, intercept))
 
-    def load_slots(self, data: bytes) -> None:
+    def load_slots(self, data: bytes) -> NDArray[np.int64]:
         """Set the slots of an image, and the intercepts, to its values; ValueError for one that does not fit.
 
-        Loaded slots are neither touched nor dirty.
+        Loaded slots are neither touched nor dirty. Returns them.
         """
         image = _decoded(data)
         if (image.format, image.heads, image.slots_log2) != (FORMAT, self.heads, self.slots_log2):
@@ -158,6 +158,7 @@ class OnlineModel:
             raise ValueError("a damaged image: its parts differ in length")
         self._set(places, pairs.reshape(-1, self.heads, 2))
         self._state.intercept[:] = intercept.reshape(self.heads, 2)
+        return places
 
     def canonical(self) -> Iterator[bytes]:
         """The whole state in one agreed order, for a digest: heads, slots, their pairs, the intercepts."""

@@ -1,1 +1,1 @@
-"""runtime"""
+"""Shells: what turns the pure stages into a running system."""

@@ -1,4 +1,4 @@
-"""What a stage wants done, as values: writes to its own state, outputs, dead letters, counts.
+"""What a stage wants done, as values: writes to its own state, and counts.
 
 Rules
 -----
@@ -23,27 +23,9 @@ class Writes:
     ranks: dict[str, float | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """An event that was not taken: why, where it stood, and its bytes (cut to 64 KiB) with what proves them.
-
-    length, sha256: of the whole original, also where `original` is cut.
-    """
-
-    reason: str
-    topic: str
-    partition: int
-    offset: int
-    original: bytes
-    length: int
-    sha256: bytes
-
-
 @dataclass(slots=True)
 class Effects:
-    """A stage's turn: state writes, messages for the next topic, dead letters, and counts by metric label."""
+    """A stage's turn: what to write, and how much of what happened."""
 
     writes: Writes = field(default_factory=Writes)
-    outputs: dict[str, list[bytes]] = field(default_factory=dict)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)

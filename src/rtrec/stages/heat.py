@@ -41,6 +41,7 @@ OUTCOMES: Final = ("accepted", "duplicate", "too_late", "unknown_reversal")
 NO_HEAT: Final = 0.0
 """Ranking score of an anchor without heat; every real one is above 10^4 (L / half-life of a time after 1973)."""
 
+EMPTY: Final = AnchorMeta()
 SEEN: Final = np.dtype([("key", "u8"), ("until", "i8")])
 PERSON: Final = np.dtype([("key", "u8"), ("block", "i8")])
 
@@ -53,11 +54,16 @@ class _Meta(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class HeatResult:
-    """A chunk's outcome: `OUTCOME` rows by event, what to commit, and impressions' values for `user_events`."""
+    """A chunk's outcome: `OUTCOME` rows by event, what to commit, and what `user_events` needs of impressions.
+
+    values: anchor values, a row an impression. words: per anchor, (place in the chunk, its words before that
+    event) for every event that changed them.
+    """
 
     effects: Effects
     outcomes: NDArray[Any]
     values: NDArray[np.float32]
+    words: dict[str, list[tuple[int, AnchorMeta]]]
 
 
 class HeatState:
@@ -114,9 +120,9 @@ class HeatState:
         for key, value in zip(keys, values, strict=True):
             name = key[2:]
             if key.startswith("m/"):
-                meta = anchor_meta.decode(value) if value is not None else AnchorMeta()
+                meta = anchor_meta.decode(value) if value is not None else EMPTY
                 self.meta[name] = meta
-                self._learn_category(meta.category)
+                self.learn_category(meta.category)
             else:
                 slot = self.table.slot(name, hash_id(name))
                 if value is not None:
@@ -137,12 +143,8 @@ class HeatState:
             self.table.keep(kept)
             self.meta = {name: self.meta[name] for name in kept}
 
-    def learn_categories(self, chunk: EventChunk, started: Iterable[int]) -> None:
-        """Remember the words behind the category hashes that live_starts bring."""
-        for k in started:
-            self._learn_category(chunk.events[k].category)
-
-    def _learn_category(self, category: str | None) -> None:
+    def learn_category(self, category: str | None) -> None:
+        """Remember the word behind a category's hash."""
         if category is not None:
             self.categories[hash_in("category", category)] = category
 
@@ -184,12 +186,12 @@ def heat(state: HeatState, chunk: EventChunk) -> HeatResult:
     )  # fmt: skip
     effects = Effects()
     accepted = outcomes["status"] == ACCEPTED
-    _write_words(state, chunk, slots, accepted, outcomes, effects)
+    words = _write_words(state, chunk, slots, accepted, outcomes, effects)
     _write_records(state, np.unique(slots[accepted & (slots >= 0)]), effects)
     _write_chunks(state, chunk, accepted, outcomes, effects.writes)
     for code, outcome in enumerate(OUTCOMES):
         effects.counts[outcome] = int((outcomes["status"] == code).sum())
-    return HeatResult(effects, outcomes, values)
+    return HeatResult(effects, outcomes, values, words)
 
 
 def rank_scores(anchors: Anchors, rules: HeatRules) -> NDArray[np.float64]:
@@ -213,21 +215,32 @@ def rerank(state: HeatState) -> Effects:
 
 def _write_words(
     state: HeatState, chunk: EventChunk, slots: NDArray[np.int64], accepted: NDArray[np.bool_], outcomes: NDArray[Any], effects: Effects
-) -> None:
+) -> dict[str, list[tuple[int, AnchorMeta]]]:
     """Names of rooms and declared attributes, for the few events that change them, in order."""
-    flags = outcomes["flags"]
+    flags, before = outcomes["flags"], dict[str, list[tuple[int, AnchorMeta]]]()
     changing = np.flatnonzero(accepted & ((flags != 0) | (chunk.columns["type"] == ANCHOR_PROFILE)) & (slots >= 0))
     for k in changing.tolist():
         event, name = chunk.events[k], state.table.names[slots[k]]
-        meta = state.meta.setdefault(name, AnchorMeta())
+        meta = state.meta.get(name, EMPTY)
+        before.setdefault(name, []).append((k, meta))
         if flags[k] & heat_kernel.OPENED:
-            meta.open_room(str(event.live_id))
+            meta = meta.opened(str(event.live_id))
         if flags[k] & heat_kernel.STARTED:
-            meta.start_room(event)
-            state.learn_categories(chunk, [k])
+            meta = meta.started(event)
+            state.learn_category(event.category)
         if event.type == "anchor_profile":
-            meta.set_attributes(event)
+            meta = meta.profiled(event)
+        state.meta[name] = meta
         effects.writes.puts[f"m/{name}"] = anchor_meta.encode(meta)
+    return before
+
+
+def _words_at(state: HeatState, result: HeatResult, name: str, place: int) -> AnchorMeta:
+    """An anchor's words as of just before the event at `place`."""
+    for k, before in result.words.get(name, ()):
+        if k >= place:
+            return before
+    return state.meta.get(name, EMPTY)
 
 
 def _write_records(state: HeatState, dirty: NDArray[np.int64], effects: Effects) -> None:
@@ -279,13 +292,14 @@ def user_events(state: HeatState, chunk: EventChunk, result: HeatResult) -> list
         if code == GIFT and event.reversal_of is not None:
             found.append(_reversal(state, event, int(outcomes["gift"][k]), names.get(category[k])))
             continue
-        values = result.values[rows[k]].tobytes() if rows[k] >= 0 else None
-        found.append(
-            UserEvent(
-                code, times[k], event.user_id, event.anchor_id or "", names.get(category[k]), event,  # type: ignore[arg-type]
-                amounts[k] if code == GIFT else 0, counts[k], False, values,
-            )  # fmt: skip
-        )
+        met = UserEvent(
+            code, times[k], event.user_id, event.anchor_id or "", names.get(category[k]), event,  # type: ignore[arg-type]
+            amounts[k] if code == GIFT else 0, counts[k],
+        )  # fmt: skip
+        if rows[k] >= 0:
+            met.anchor_values = result.values[rows[k]].tobytes()
+            met.anchor_attributes = _words_at(state, result, met.anchor_id, k).described()
+        found.append(met)
     return found
 
 

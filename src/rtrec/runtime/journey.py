@@ -1,0 +1,163 @@
+"""The journey of a micro-batch through every stage, in order: INGEST → HEAT → PROFILE → LABEL → LEARN.
+
+Rules
+-----
+- No I/O but `fetch`, which reads records of an owner; what is to be written comes back as one `Turn`.
+- A turn is all or nothing: when its commit fails the journey's memory is ahead of the store and is thrown
+  away with it; the next one loads from the store.
+- Control is met first, then scored rows, then events, then ticks.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rtrec.events.columns import EventChunk
+from rtrec.features.heat_rules import HeatRules, heat_rules
+from rtrec.labels.exposure import Example, ScoredRow
+from rtrec.ports import Owner
+from rtrec.settings import Settings
+from rtrec.stages import dead_letters, heat, label, learn, profile
+from rtrec.stages.control import ControlState
+from rtrec.stages.dead_letters import DeadLetter
+from rtrec.stages.effects import Effects, Writes
+from rtrec.stages.heat_kernel import ACCEPTED, DUPLICATE
+from rtrec.stages.ingest import Ingested, ingest
+from rtrec.stages.messages import Record
+from rtrec.stages.shadow import shadow_row
+
+INGEST, CONTROL, HEAT, PROFILE, LABEL, LEARN = (
+    Owner(stage, 0) for stage in ("ingest", "control", "heat", "profile", "label", "learn")
+)
+OWNERS = (INGEST, CONTROL, HEAT, PROFILE, LABEL, LEARN)
+
+Fetch = Callable[[Owner, Sequence[str]], list[bytes | None]]
+Scan = Callable[[Owner, str], Iterable[tuple[str, bytes]]]
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one micro-batch leaves to be committed.
+
+    counts: (stage, outcome) → how often. first_ms, last_ms: accepted event times, 0 if none.
+    """
+
+    writes: dict[Owner, Writes] = field(default_factory=lambda: {owner: Writes() for owner in OWNERS})
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+    example_chunk: bytes | None = None
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    first_ms: int = 0
+    last_ms: int = 0
+
+    def add(self, owner: Owner, effects: Effects) -> None:
+        """Fold one stage's effects in; later writes of a key win."""
+        self.writes[owner].puts.update(effects.writes.puts)
+        self.writes[owner].ranks.update(effects.writes.ranks)
+        for outcome, count in effects.counts.items():
+            self.counts[owner.stage, outcome] += count
+
+
+class Journey:
+    """Every stage's state of one partition, and the one way of an event through them."""
+
+    def __init__(self, settings: Settings, scan: Scan, fetch: Fetch) -> None:
+        self.settings, self._fetch = settings, fetch
+        events = settings.events
+        self.heat = heat.HeatState(_rules(settings), seen_ids=events.seen_ids, ledger_gifts=events.ledger_gifts)
+        self.profile = profile.ProfileState(settings.users)
+        self.label = label.LabelState(settings.labels)
+        self.learn = learn.LearnState(settings.labels.heads, settings.learner)
+        self.control = ControlState()
+        self.cap = dead_letters.Cap(settings.dead_letters)
+        self.heat.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(HEAT, prefix))
+        self.profile.load_meta(item for prefix in ("erased/", "meta") for item in scan(PROFILE, prefix))
+        self.label.load(scan(LABEL, ""))
+        self.learn.load(scan(LEARN, ""))
+        self.control.load(scan(CONTROL, ""))
+
+    def change_rules(self, settings: Settings) -> None:
+        """Take heat's weights and caps anew: caps hold for new events, weights at the next `rerank`."""
+        self.settings = settings
+        self.heat.rules = _rules(settings)
+
+    def control_turn(self, records: Sequence[Record], turn: Turn) -> None:
+        """Meet control messages; an erasure reaches PROFILE and LABEL in the same turn."""
+        for record in records:
+            effects, message = self.control.apply(record.value)
+            turn.add(CONTROL, effects)
+            if message.kind == "user_erase" and message.user_id is not None:
+                turn.add(PROFILE, profile.erase(self.profile, message.user_id, message.at_ms))
+                self._label(label.erase(self.label, message.user_id, message.at_ms), turn)
+
+    def scored_turn(self, rows: Sequence[ScoredRow], turn: Turn) -> None:
+        """Meet the features that the API used."""
+        if rows:
+            self._label(label.scored(self.label, rows), turn)
+
+    def tick_turn(self, now_ms: int, turn: Turn) -> None:
+        """Let a quiet partition's labels be decided."""
+        self._label(label.tick(self.label, now_ms), turn)
+
+    def event_turn(self, records: Sequence[Record], topic: str, turn: Turn) -> None:
+        """Take a micro-batch of raw events through every stage."""
+        if not records:
+            return
+        taken = ingest(records, self.settings.events)
+        turn.dead_letters += [dead_letters.refuse(record, topic, 0, reason) for record, reason in taken.refused]
+        turn.counts["ingest", "accepted"] += len(taken.records)
+        turn.counts["ingest", "rejected"] += len(taken.refused)
+        result = self._heat(taken, topic, turn)
+        events = heat.user_events(self.heat, taken.chunk, result)
+        needs = profile.profile_needs(self.profile, events)
+        self.profile.admit(needs, self._fetch(PROFILE, needs))
+        effects, profiled = profile.profile(
+            self.profile, events, lambda record, event: shadow_row(self.settings.features, record, event)
+        )
+        turn.add(PROFILE, effects)
+        self._label(label.label(self.label, profiled), turn)
+        refused = {record.offset for record, _ in taken.refused}
+        for record in records:
+            self.cap.add(refused=record.offset in refused)
+
+    def finish(self, turn: Turn, *, figures: bool = False) -> None:
+        """Learn the turn's examples as one message; note the weights that moved."""
+        if turn.examples:
+            turn.example_chunk = learn.encode_examples(turn.examples)
+            turn.add(LEARN, learn.learn(self.learn, turn.example_chunk))
+        self.learn.write(turn.writes[LEARN], figures=figures)
+
+    def _heat(self, taken: Ingested, topic: str, turn: Turn) -> heat.HeatResult:
+        chunk: EventChunk = taken.chunk
+        needs = heat.heat_needs(self.heat, chunk)
+        self.heat.admit(needs, self._fetch(HEAT, needs))
+        result = heat.heat(self.heat, chunk)
+        turn.add(HEAT, result.effects)
+        status = result.outcomes["status"]
+        for k in ((status != ACCEPTED) & (status != DUPLICATE)).nonzero()[0].tolist():
+            turn.dead_letters.append(dead_letters.refuse(taken.records[k], topic, 0, heat.REASONS[int(status[k])]))
+        times = chunk.columns["ts_ms"][status == ACCEPTED]
+        if len(times):
+            turn.first_ms, turn.last_ms = int(times.min()), int(times.max())
+        return result
+
+    def _label(self, outcome: tuple[Effects, list[Example]], turn: Turn) -> None:
+        effects, examples = outcome
+        turn.add(LABEL, effects)
+        turn.examples += examples
+
+
+def canonical(settings: Settings, scan: Scan) -> Iterator[tuple[str, bytes]]:
+    """(part, bytes) of everything stored, without trace of micro-batches, chunks or epochs: what a digest hashes."""
+    state = heat.HeatState(_rules(settings), seen_ids=settings.events.seen_ids, ledger_gifts=settings.events.ledger_gifts)
+    state.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(HEAT, prefix))
+    yield from heat.canonical(state, (item for prefix in ("a/", "m/") for item in scan(HEAT, prefix)))
+    yield from (("users", part) for part in profile.canonical(scan(PROFILE, ""), settings.users))
+    yield from (("labels", part) for part in label.canonical(scan(LABEL, "")))
+    learned = learn.LearnState(settings.labels.heads, settings.learner)
+    learned.load(scan(LEARN, ""))
+    yield from (("weights", part) for part in learn.canonical(learned))
+
+
+def _rules(settings: Settings) -> HeatRules:
+    return heat_rules(settings.heat, settings.events, settings.features)

@@ -1,0 +1,96 @@
+"""CONTROL: bans, modes and erasures; small, read whole by every stage and API process, behind no queue.
+
+Rules
+-----
+- A message changes only the fields it names; null takes a field back to its default.
+- What an operator set holds until `until_ms`, if given, and then lapses as a whole.
+- An erasure is remembered for ever: late, replayed and rebuilt events of that user fall under it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from rtrec.stages.effects import Effects
+
+ANCHOR: Final = "anchor/"
+ERASED: Final = "erased/"
+
+
+class AnchorState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What operators say of an anchor. regions: None allows all; min_age: years, None any; mode: solo, pk or multi."""
+
+    banned: bool = False
+    regions_allow: list[str] | None = None
+    regions_deny: list[str] | None = None
+    min_age: int | None = None
+    mode: str = "solo"
+    until_ms: int | None = None
+    reason: str | None = None
+
+    def at(self, now_ms: int) -> "AnchorState":
+        """The state in force at a time.
+
+        >>> AnchorState(banned=True, until_ms=100).at(100).banned
+        False
+        """
+        return DEFAULT if self.until_ms is not None and now_ms >= self.until_ms else self
+
+
+DEFAULT: Final = AnchorState()
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of the topic `control`."""
+
+    kind: str
+    at_ms: int
+    anchor_id: str | None = None
+    user_id: str | None = None
+    state: dict[str, Any] = {}
+
+
+def anchor_state_message(anchor_id: str, change: Mapping[str, object], now_ms: int) -> tuple[bytes, bytes]:
+    """(key, value) that changes an anchor's state."""
+    message = Message("anchor_state", now_ms, anchor_id=anchor_id, state=dict(change))
+    return f"anchor_state/{anchor_id}".encode(), msgspec.json.encode(message)
+
+
+def erase_message(user_id: str, now_ms: int) -> tuple[bytes, bytes]:
+    """(key, value) that erases a user as of now."""
+    return f"user_erase/{user_id}".encode(), msgspec.json.encode(Message("user_erase", now_ms, user_id=user_id))
+
+
+class ControlState:
+    """Every anchor's state and every erasure."""
+
+    def __init__(self) -> None:
+        self.anchors: dict[str, AnchorState] = {}
+        self.erased: dict[str, int] = {}
+
+    def load(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Take what was stored."""
+        for key, value in items:
+            if key.startswith(ANCHOR):
+                self.anchors[key.removeprefix(ANCHOR)] = msgspec.json.decode(value, type=AnchorState)
+            elif key.startswith(ERASED):
+                self.erased[key.removeprefix(ERASED)] = msgspec.json.decode(value, type=int)
+
+    def anchor(self, anchor_id: str, now_ms: int) -> AnchorState:
+        """An anchor's state in force."""
+        return self.anchors.get(anchor_id, DEFAULT).at(now_ms)
+
+    def apply(self, value: bytes) -> tuple[Effects, Message]:
+        """Take one message; its writes, and the message for the stages it concerns."""
+        message, effects = msgspec.json.decode(value, type=Message), Effects()
+        if message.anchor_id is not None:
+            given = {name: field for name, field in message.state.items() if field is not None}
+            kept = msgspec.to_builtins(self.anchors.get(message.anchor_id, DEFAULT))
+            merged = {**{name: field for name, field in kept.items() if name not in message.state}, **given}
+            state = self.anchors[message.anchor_id] = msgspec.convert(merged, AnchorState)
+            effects.writes.puts[ANCHOR + message.anchor_id] = msgspec.json.encode(state)
+        if message.user_id is not None and message.at_ms > self.erased.get(message.user_id, 0):
+            self.erased[message.user_id] = message.at_ms
+            effects.writes.puts[ERASED + message.user_id] = msgspec.json.encode(message.at_ms)
+        return effects, message

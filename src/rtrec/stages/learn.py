@@ -1,0 +1,161 @@
+"""LEARN: examples, in the order of their one partition, become weights and honest figures.
+
+Rules
+-----
+- Every example is predicted before it is learned from (progressive validation), online beside heat alone.
+- Weights are committed with everything else, as *images* under `w/{number}`: absolute (z, n) of the slots a
+  turn touched. Two neighbouring images are merged while the older holds less than twice the newer's slots, so
+  there are at most log2(slots) of them; loading them in order ends where the model stood.
+- The weights' version is (epoch, offset in `examples`): it only grows.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rtrec.features.table import DENSE_INDEX
+from rtrec.features.vector import NO_POSITION, ROW, vectors
+from rtrec.labels.exposure import Example
+from rtrec.learning.ftrl import FtrlPolicy
+from rtrec.learning.model import OnlineModel
+from rtrec.learning.progress import Progress
+from rtrec.learning.weights import WeightsUpdate
+from rtrec.settings import HEADS, Learner
+from rtrec.stages.effects import Effects, Writes
+
+CHUNK_FORMAT: Final = 1
+FIGURES_EVERY: Final = 5_000
+"""Examples between two stored states of the figures: they hold 10,000 rows a head, a megabyte."""
+_HEAT: Final = DENSE_INDEX["heat_log"]
+
+
+class ExampleChunk(msgspec.Struct, frozen=True, array_like=True):
+    """A message of `examples`, in columns: rows (`features.vector.ROW`) · heads (place in `settings.HEADS`) · labels
+    (uint8) · weights (float64) · positions (int64, -1 unknown) · ts_ms (int64, the impression's)."""
+
+    format: int
+    rows: bytes
+    heads: bytes
+    labels: bytes
+    weights: bytes
+    positions: bytes
+    ts_ms: bytes
+
+
+def encode_examples(examples: Sequence[Example]) -> bytes:
+    """The message that holds these examples."""
+    n = len(examples)
+    return msgspec.msgpack.encode(
+        ExampleChunk(
+            CHUNK_FORMAT,
+            b"".join([e.row for e in examples]),
+            bytes([e.head for e in examples]),
+            bytes([e.label for e in examples]),
+            np.fromiter((e.weight for e in examples), np.float64, n).tobytes(),
+            np.fromiter((NO_POSITION if e.position is None else e.position for e in examples), np.int64, n).tobytes(),
+            np.fromiter((e.ts_ms for e in examples), np.int64, n).tobytes(),
+        )
+    )
+
+
+class LearnState:
+    """The model, its figures, and where its images stand.
+
+    heads: the configured targets, the model's order.
+    """
+
+    def __init__(self, heads: Sequence[str], policy: Learner) -> None:
+        self.heads = tuple(heads)
+        self.model = OnlineModel(len(heads), policy.slots_log2, FtrlPolicy.of(policy))
+        self.progress = Progress(heads)
+        self.examples = self._figures_at = 0
+        self._policy = policy
+        self._head_of = np.full(len(HEADS), -1, np.int64)
+        self._head_of[[HEADS.index(name) for name in heads]] = np.arange(len(heads))
+        self._images: list[tuple[int, NDArray[np.int64]]] = []
+        self._next = 0
+
+    def load(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Take what was stored; ValueError when the learner is configured otherwise than the stored weights."""
+        listed = dict(items)
+        if "policy" in listed:
+            kept = msgspec.msgpack.decode(listed["policy"])
+            if kept != self._fingerprint():
+                msg = f"learner: these weights were learned with {kept}, not {self._fingerprint()}; set it back, or use a new folder"
+                raise ValueError(msg)
+            self.examples = self._figures_at = msgspec.msgpack.decode(listed["examples"], type=int)
+        if "progress" in listed:
+            self.progress = Progress.decode(listed["progress"])
+        for key in sorted(key for key in listed if key.startswith("w/")):
+            slots = self.model.load_slots(listed[key])
+            self._images.append((int(key[2:], 16), slots))
+            self._next = int(key[2:], 16) + 1
+
+    def _fingerprint(self) -> dict[str, Any]:
+        policy = self._policy
+        return {
+            "heads": list(self.heads), "alpha": policy.alpha, "beta": policy.beta, "l1": policy.l1, "l2": policy.l2,
+            "slots_log2": policy.slots_log2,
+        }  # fmt: skip
+
+    def write(self, writes: Writes, *, figures: bool = False) -> None:
+        """Note the weights that changed since the last call; figures every few thousand examples, or when asked.
+
+        Figures are not state: a kill may take the newest few thousand examples out of them, never out of weights.
+        """
+        dirty = self.model.take_dirty()
+        if figures or self.examples - self._figures_at >= FIGURES_EVERY:
+            self._figures_at = self.examples
+            writes.puts["progress"] = self.progress.encode()
+        if not dirty.size:
+            return
+        while self._images and self._images[-1][1].size < 2 * dirty.size:
+            number, slots = self._images.pop()
+            writes.puts[f"w/{number:016x}"] = None
+            dirty = np.union1d(slots, dirty)
+        self._images.append((self._next, dirty))
+        writes.puts[f"w/{self._next:016x}"] = self.model.encode_slots(dirty)
+        self._next += 1
+        writes.puts["examples"] = msgspec.msgpack.encode(self.examples)
+        writes.puts["policy"] = msgspec.msgpack.encode(self._fingerprint())
+
+    def publish(self, epoch: int) -> WeightsUpdate | None:
+        """What moved since the last publication, or None."""
+        slots = self.model.take_touched()
+        return self._update(epoch, slots) if slots.size else None
+
+    def image(self, epoch: int) -> WeightsUpdate:
+        """Every weight, for a scorer that starts."""
+        return self._update(epoch, self.model.slots())
+
+    def _update(self, epoch: int, slots: NDArray[np.int64]) -> WeightsUpdate:
+        return WeightsUpdate(epoch, self.examples, slots, self.model.weights_of(slots), self.model.bias())
+
+
+def learn(state: LearnState, chunk: bytes) -> Effects:
+    """Learn one message of `examples`; examples of heads that are not configured are counted `masked`."""
+    stored, effects = msgspec.msgpack.decode(chunk, type=ExampleChunk), Effects()
+    if stored.format != CHUNK_FORMAT:
+        msg = f"examples: written in format {stored.format}, this rtrec reads {CHUNK_FORMAT}; use a newer rtrec"
+        raise ValueError(msg)
+    head = state._head_of[np.frombuffer(stored.heads, np.uint8)]
+    known = head >= 0
+    rows = np.frombuffer(stored.rows, ROW)[known]
+    label = np.frombuffer(stored.labels, np.uint8)[known].astype(np.float64)
+    weight = np.frombuffer(stored.weights, np.float64)[known]
+    index, value = vectors(rows, np.frombuffer(stored.positions, np.int64)[known], state._policy.slots_log2)
+    p = state.model.learn(index, value, head[known], label, weight)
+    state.progress.add(head[known], p, label, weight, rows["dense"][:, _HEAT], rows["user"])
+    state.examples += len(rows)
+    for place, name in enumerate(state.heads):
+        effects.counts[name] = int((head == place).sum())
+    effects.counts["masked"] = int((~known).sum())
+    return effects
+
+
+def canonical(state: LearnState) -> Iterator[bytes]:
+    """The weights as one byte sequence, for a digest."""
+    yield from state.model.canonical()
