@@ -10,6 +10,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from rtrec.cli import options
 from rtrec.simulator.client import ApiError
 from rtrec.simulator.demonstration import Summary, demo_config, run, summary_lines
 from rtrec.simulator.screen import incident_line
@@ -23,12 +24,14 @@ from rtrec.simulator.server import Server, ServerError, free_port
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="A free one if taken.")
 @click.option(
-    "--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=None,
+    "--config", type=click.Path(path_type=Path, dir_okay=False), default=None,
     help="Settings of the server; configs/demo.toml if not given.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON document; the rest on stderr.")
 def command(seconds: float | None, data: Path | None, port: int, config: Path | None, *, as_json: bool) -> None:
     """Start everything with simulated people: watch it learn, and see four incidents through."""
+    config = config or demo_config()
+    options.settings_of(config)
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with ExitStack() as stack:
@@ -38,7 +41,7 @@ def command(seconds: float | None, data: Path | None, port: int, config: Path | 
             )
         data.mkdir(parents=True, exist_ok=True)
         try:
-            summary = run(Server(data, free_port(port), config or demo_config()), console, seconds)
+            summary = run(Server(data, free_port(port), config), console, seconds)
         except (ServerError, ApiError, OSError) as error:
             raise click.ClickException(str(error)) from error
     _report(summary, console, as_json=as_json)

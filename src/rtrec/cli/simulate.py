@@ -1,10 +1,12 @@
 """`rtrec simulate`: a synthetic platform's events, into a file, standard output or a running API."""
 
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
+from rtrec.cli import options
 from rtrec.simulator.client import Client
 from rtrec.simulator.simulation import Simulation
 from rtrec.simulator.sinks import opened, post_events, write_lines
@@ -24,12 +26,23 @@ FILE_START_MS = 1_700_000_000_000
 @click.option("--viewers", type=click.IntRange(min=1), default=1_000, show_default=True, help="How many viewers.")
 @click.option("--anchors", type=click.IntRange(min=1), default=100, show_default=True, help="How many anchors.")
 @click.option("--start-ms", type=int, default=None, help="First event time; a fixed one in files, now to http://.")
-def command(events: int, seed: int, rate: float, target: str, viewers: int, anchors: int, start_ms: int | None) -> None:
+@options.config
+def command(
+    events: int,
+    seed: int,
+    rate: float,
+    target: str,
+    viewers: int,
+    anchors: int,
+    start_ms: int | None,
+    config: Path | None,
+) -> None:
     """Write a synthetic platform's events: rooms, feeds, clicks by taste, views, gifts.
 
     The same seed gives the same bytes in a file. Viewers click by tastes that popularity does not show, so
     that a model has something to learn.
     """
+    options.settings_of(config)  # checked, as by every command; a stream depends on none
     simulation = Simulation(seed, viewers, anchors, rate)
     scheme = urlsplit(target).scheme
     if scheme == "kafka":
