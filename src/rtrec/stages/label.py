@@ -89,6 +89,10 @@ class LabelState:
         self._stored = {PENDING + user_id for user_id in pending}
         self._stored.update(f"{WAITING}{until_ms}" for until_ms in join.orphans.blocks)
 
+    def due_ms(self) -> int:
+        """When the next label is due, by event time; far in the future if none is."""
+        return self.join.exposures.due_ms()
+
     def _load_meta(self, meta: _Meta) -> None:
         self.join.watermark_ms = meta.watermark_ms
         self.join.sequence = meta.sequence

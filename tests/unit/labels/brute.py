@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rtrec.events.schema import Event
+from rtrec.settings import Labels
 
 HEADS = ["click", "long_view", "gift", "comment", "follow", "share"]
 IMPRESSION, CLICK, START, BEAT, END, GIFT, COMMENT, FOLLOW, SHARE = 3, 4, 5, 6, 7, 8, 9, 11, 12
@@ -37,7 +38,7 @@ class Seen:
 class Brute:
     """Feeds like the stage, one input at a time."""
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Labels) -> None:
         self.s = settings
         self.now = 0
         self.number = 0
@@ -183,7 +184,7 @@ class Brute:
         entry = self.entry(seen)
         if entry is None:
             return seen.ts + min(self.s.click_wait_ms, self.s.horizon_ms)
-        last = max([entry, *(one.ts_ms for one in seen.history if one.type in (START, BEAT, END))])
+        last: int = max([entry, *(one.ts_ms for one in seen.history if one.type in (START, BEAT, END))])
         return min(last + self.s.lapse_ms, entry + self.s.horizon_ms)
 
     def expiry(self, seen: Seen) -> int:

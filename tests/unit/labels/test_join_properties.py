@@ -7,11 +7,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtrec.labels.exposure import Example, ScoredRow
+from rtrec.labels.exposure import Example
 from rtrec.settings import HEADS, Labels
 from rtrec.stages.label import ERASE_MARGIN_MS, LabelState, canonical, erase, label, scored, tick
 from tests.unit.labels.brute import Brute
-from tests.unit.labels.label_streams import T0, event, shaken_crowd
+from tests.unit.labels.label_streams import Step, random_steps, shaken_crowd
 
 policies = st.builds(
     Labels,
@@ -24,36 +24,7 @@ policies = st.builds(
     pending_per_user=st.sampled_from([1, 4, 40]),
     pending_total=st.sampled_from([1, 6, 60]),
 )
-Step = tuple[str, Any]
-
-
-@st.composite
-def steps(draw: st.DrawFn) -> Step:
-    """One input of the stage within two minutes: times collide, run backwards and cross every deadline."""
-    at_ms = draw(st.integers(0, 120)) * 1_000
-    user_id, anchor_id = draw(st.sampled_from("uvw")), draw(st.sampled_from("ab"))
-    request_id = draw(st.sampled_from(["r", "s", None]))
-    what = draw(st.sampled_from(["impression"] * 6 + ["action"] * 12 + ["scored", "tick", "erase"]))
-    if what == "scored":
-        return "scored", ScoredRow(user_id, request_id or "r", anchor_id, T0 + at_ms, b"logged")
-    if what in ("tick", "erase"):
-        return what, (user_id, T0 + at_ms)
-    kind = 3 if what == "impression" else draw(st.sampled_from([4, 5, 6, 6, 7, 8, 8, 9, 10, 11, 12]))
-    made = event(
-        kind, at_ms, user_id, anchor_id, request_id=request_id,
-        surface=draw(st.sampled_from(["feed", "push"])) if kind == 3 else None,
-        position=draw(st.integers(0, 3)) if kind == 3 else None,
-        watch_ms=draw(st.integers(0, 3_500)) if kind in (6, 7) else None,
-        total_ms=draw(st.sampled_from([None, 1_000, 4_000])) if kind == 7 else None,
-        on=draw(st.booleans()) if kind == 11 else None,
-        value=5 if kind == 8 else None,
-        reversal=kind == 8 and draw(st.booleans()),
-    )  # fmt: skip
-    row = draw(st.sampled_from([b"shadow", b"shadow", None])) if kind == 3 else None
-    return "event", (made, row)
-
-
-streams = st.lists(st.one_of(steps(), steps()), max_size=80)
+streams = st.integers(0, 2**32).map(random_steps)
 
 
 class Host:
@@ -110,7 +81,7 @@ def as_tuples(examples: list[Example]) -> list[tuple[Any, ...]]:
 
 
 @given(policies, streams)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_the_join_equals_a_brute_force_oracle(policy: Labels, stream: list[Step]) -> None:
     """The same examples in the same order and the same counts, bounds, erasures and reordering included."""
     brute = Brute(policy)
@@ -128,7 +99,7 @@ def test_the_join_equals_a_brute_force_oracle(policy: Labels, stream: list[Step]
     assert +host.counts == +brute.counts
 
 
-@given(policies, streams, st.sets(st.integers(0, 80)))
+@given(policies, streams, st.sets(st.integers(0, 120), max_size=20))
 @settings(max_examples=200, deadline=None)
 def test_batch_boundaries_and_restarts_leave_no_trace(policy: Labels, stream: list[Step], cuts: set[int]) -> None:
     """However a stream is cut, and wherever the state is stored and loaded, examples and stored bytes are equal."""

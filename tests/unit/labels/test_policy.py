@@ -66,6 +66,9 @@ CASES = {
     "a gift without entry is none": ([impression(), action(GIFT, 5 * S, value=1)], 60 * S, NO_CLICK),
     "a gift that overtook its click": ([impression(), action(GIFT, 5 * S, value=1), action(CLICK, 4 * S)], 0,
                                        "click+ gift+"),
+    "the newest of gifts that overtook it": (
+        [impression(), action(GIFT, 8 * S, value=1), action(GIFT, 3 * S, value=1), action(CLICK, 5 * S)], 0,
+        "click+ gift+"),
     "a gift before its click is not in the view": (
         [impression(), action(GIFT, 5 * S, value=1), action(CLICK, 6 * S)], 0, "click+"),
     "a view_end that overtook its view_start": (
