@@ -84,8 +84,11 @@ def _random_step(random_of: random.Random, at_ms: int) -> tuple[int, Step]:
         return at_ms, (what, (user_id, T0 + at_ms))
     fields: dict[str, Any] = {"user_id": user_id, "anchor_id": anchor_id, "request_id": request_id}
     if what == "impression":
-        surface, row = random_of.choice(["feed", "feed", "push", None]), random_of.choice([b"shadow", b"shadow", None])
-        return at_ms, ("event", impression(at_ms, row, surface=surface, position=random_of.randrange(3), **fields))
+        surface, shadow = (
+            random_of.choice(["feed", "feed", "push", None]),
+            random_of.choice([b"shadow", b"shadow", None]),
+        )
+        return at_ms, ("event", impression(at_ms, shadow, surface=surface, position=random_of.randrange(3), **fields))
     return at_ms, ("event", _random_action(random_of, at_ms, fields))
 
 
