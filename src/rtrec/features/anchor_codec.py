@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from rtrec.features.anchor_table import CAP_USERS, CAPPED, N_METRICS, PAST_ROOMS, PEOPLE_KINDS, Anchors
+from rtrec.features.anchor_table import CAP_USERS, CAPPED, N_METRICS, PAST_ROOMS, PEOPLE_KINDS, REVERSIBLE, Anchors
 from rtrec.features.decay import HALF_LIVES_MS
 from rtrec.features.tiles import LENGTHS, STARTS
 
@@ -122,7 +122,8 @@ def _encode_tiles(tiles: Any, b: Any, at: Any) -> Any:
     masks = np.zeros(N_METRICS, np.uint64)
     for level in range(LENGTHS.shape[0]):
         start, length = STARTS[level], LENGTHS[level]
-        masks[:] = np.uint64(0)
+        for metric in range(N_METRICS):
+            masks[metric] = np.uint64(0)
         for k in range(length):
             for metric in range(N_METRICS):
                 if tiles[start + k, metric] != 0:
@@ -165,24 +166,20 @@ def _decode(rows: Any, i: Any, half_life: Any, b: Any) -> None:
     r.viewers_ms, at = _read_varint(b, at)
     past, at = _read_varint(b, at)
     r.past_next = past % PAST_ROOMS
-    r.past_rooms[:] = np.uint64(0)
     at = _read_words(b, at, r.past_rooms)
     for kind in range(PEOPLE_KINDS):
         for age in range(2):
             r.people[kind, age], at = _read_varint(b, at)
             r.people_bits[kind, age], at = _read_varint(b, at)
-    r.decayed[:, :] = 0.0
-    r.decayed_low[:, :] = 0.0
     for h in range(HALF_LIVES_MS.shape[0]):
         at = _read_words(b, at, r.decayed[h].view(np.uint64))
         at = _read_words(b, at, r.decayed_low[h].view(np.uint64))
-    r.heat[:] = r.decayed[half_life]
-    r.heat_low[:] = r.decayed_low[half_life]
+    for metric in range(N_METRICS):
+        r.heat[metric] = r.decayed[half_life, metric]
+    for low in range(REVERSIBLE):
+        r.heat_low[low] = r.decayed_low[half_life, low]
     at = _read_words(b, at, r.heat.view(np.uint64))
     at = _read_words(b, at, r.heat_low.view(np.uint64))
-    r.cap_user[:, :] = np.uint64(0)
-    r.cap_sum[:, :] = 0.0
-    r.cap_since[:, :] = 0
     for q in range(CAPPED):
         at = _read_words(b, at, r.cap_user[q])
         for k in range(CAP_USERS):
@@ -194,7 +191,6 @@ def _decode(rows: Any, i: Any, half_life: Any, b: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def _decode_tiles(tiles: Any, b: Any, at: Any) -> None:
-    tiles[:, :] = 0
     for level in range(LENGTHS.shape[0]):
         present, at = _read_varint(b, at)
         for metric in range(N_METRICS):
@@ -224,4 +220,7 @@ def decode_into(rows: Anchors, slots: Sequence[int], records: Sequence[bytes], h
             found = record[0] if record else "no"
             msg = f"anchor record: written in format {found}, this rtrec reads {VERSION}; use a newer rtrec"
             raise ValueError(msg)
+        name = rows[slot]["anchor"]
+        rows[slot] = 0
+        rows[slot]["anchor"] = name
         _decode(rows, slot, half_life, np.frombuffer(record, np.uint8))

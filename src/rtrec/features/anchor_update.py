@@ -23,7 +23,7 @@ from numba import njit
 from rtrec.events.hash_index import find, put
 from rtrec.events.mixing import scramble
 from rtrec.events.schema import COMMENT, GIFT, LIKE, LIVE_END, LIVE_HEARTBEAT, LIVE_START, VIEW_END, VIEW_START
-from rtrec.features.anchor_table import BLOCK_MS, CAP_USERS, ENDED, GIFTS, IMPLIED, PAST_ROOMS, PEOPLE_KINDS, REVERSIBLE, WATCHERS
+from rtrec.features.anchor_table import BLOCK_MS, CAP_USERS, CAPPED, ENDED, GIFTS, IMPLIED, N_METRICS, PAST_ROOMS, PEOPLE_KINDS, REVERSIBLE, WATCHERS
 from rtrec.features.decay import HALF_LIVES_MS, landmark, power, rebase, two_sum
 from rtrec.features.tiles import add, advance, tiles_of
 
@@ -31,6 +31,18 @@ EXACT_USERS: Final = 1_024
 BLOCK_BITS: Final = 65_536
 LEAST_FACTOR: Final = 1e-300
 """An event a thousand half-lives late weighs nothing; its slot's sum at that time is then without bound."""
+
+
+@njit(cache=True, nogil=True)
+def rebase_heat(r: Any, factor: Any) -> None:
+    """Bring heat and cap slots to the next landmark."""
+    for metric in range(N_METRICS):
+        r.heat[metric] *= factor
+    for low in range(REVERSIBLE):
+        r.heat_low[low] *= factor
+    for q in range(CAPPED):
+        for k in range(CAP_USERS):
+            r.cap_sum[q, k] *= factor
 
 
 @njit(cache=True, nogil=True)
@@ -46,12 +58,12 @@ def move_time(r: Any, half_life: Any, ts_ms: Any) -> None:
     for h in range(HALF_LIVES_MS.shape[0]):
         factor = rebase(last, ts_ms, HALF_LIVES_MS[h])
         if factor != 1.0:
-            r.decayed[h, :] *= factor
-            r.decayed_low[h, :] *= factor
+            for metric in range(N_METRICS):
+                r.decayed[h, metric] *= factor
+            for low in range(REVERSIBLE):
+                r.decayed_low[h, low] *= factor
             if h == half_life:
-                r.heat[:] *= factor
-                r.heat_low[:] *= factor
-                r.cap_sum[:, :] *= factor
+                rebase_heat(r, factor)
     blocks = ts_ms // BLOCK_MS - last // BLOCK_MS
     if blocks > 0:
         for kind in range(PEOPLE_KINDS):

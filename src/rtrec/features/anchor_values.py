@@ -26,7 +26,7 @@ from rtrec.features.anchor_table import (
 )
 from rtrec.features.decay import HALF_LIVES_MS, landmark, power
 from rtrec.features.table import ANCHOR_VALUES
-from rtrec.features.tiles import WINDOWS_MS, windows_at
+from rtrec.features.tiles import WINDOWS_MS, clear, windows_at
 
 LEVELS: Final = len(WINDOWS_MS)
 N_ANCHOR_VALUES: Final = len(ANCHOR_VALUES)
@@ -69,7 +69,7 @@ def anchor_values(r: Any, rules: Any, now_ms: Any, expired_before_ms: Any, w: An
     """
     at = max(now_ms, r.last_ms)
     if r.last_ms == 0 or r.last_ms < expired_before_ms:
-        w[:, :] = 0
+        clear(w)
     else:
         windows_at(r.tiles, r.last_ms, at, w)
     prior, worth = rules.ctr_prior, rules.ctr_prior_impressions
@@ -98,12 +98,13 @@ def anchor_values(r: Any, rules: Any, now_ms: Any, expired_before_ms: Any, w: An
 
 
 @njit(cache=True, nogil=True)
-def many_anchor_values(rows: Any, slots: Any, rules: Any, now_ms: Any, expired_before_ms: Any, out: Any) -> None:
+def many_anchor_values(rows: Any, slots: Any, all_rules: Any, now_ms: Any, expired_before_ms: Any, out: Any) -> None:
     """`anchor_values` for many slots; a slot of -1 (an anchor never seen) reads as a new one's zeros and priors."""
     w = np.empty((LEVELS, N_METRICS), np.int64)
+    rules = all_rules[0]
     for k in range(slots.shape[0]):
         if slots[k] >= 0:
             anchor_values(rows[slots[k]], rules, now_ms, expired_before_ms, w, out[k])
         else:
-            out[k, :] = 0.0
-            out[k, 14:17] = rules.ctr_prior
+            for j in range(N_ANCHOR_VALUES):
+                out[k, j] = rules.ctr_prior if 14 <= j <= 16 else 0.0

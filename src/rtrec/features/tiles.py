@@ -26,12 +26,21 @@ TILES: Final = int(LENGTHS.sum())
 
 
 @njit(cache=True, nogil=True)
+def clear(table: Any) -> None:
+    """Zero a matrix. A loop, as everywhere in kernels: a slice assignment costs a second to compile."""
+    for i in range(table.shape[0]):
+        for j in range(table.shape[1]):
+            table[i, j] = 0
+
+
+@njit(cache=True, nogil=True)
 def advance(tiles: Any, last_ms: Any, now_ms: Any) -> None:
     """Clear every tile between the newest event and a newer one. tiles: int64 [TILES, metrics]."""
     for level in range(HOPS_MS.shape[0]):
         head, to, length = last_ms // HOPS_MS[level], now_ms // HOPS_MS[level], LENGTHS[level]
         for bucket in range(max(head + 1, to - length + 1), to + 1):
-            tiles[STARTS[level] + bucket % length, :] = 0
+            for metric in range(tiles.shape[1]):
+                tiles[STARTS[level] + bucket % length, metric] = 0
 
 
 @njit(cache=True, nogil=True)
@@ -54,7 +63,7 @@ def add(tiles: Any, places: Any, metric: Any, value: Any) -> None:
 @njit(cache=True, nogil=True)
 def windows_at(tiles: Any, last_ms: Any, at_ms: Any, out: Any) -> None:
     """Every window of every metric at `at_ms` (≥ last_ms). out: int64 [levels, metrics]."""
-    out[:, :] = 0
+    clear(out)
     for level in range(HOPS_MS.shape[0]):
         hop, length = HOPS_MS[level], LENGTHS[level]
         for bucket in range(at_ms // hop - length + 1, last_ms // hop + 1):

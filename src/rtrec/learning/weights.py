@@ -63,3 +63,12 @@ class ScorerWeights:
         rows = checked_rows(index, value, len(self._weights))
         logits: NDArray[np.float64] = predict_weights(self._weights, self._bias, *rows)
         return logits
+
+    def contributions(self, index: NDArray[np.int32], value: NDArray[np.float64], head: int) -> NDArray[np.float64]:
+        """What each entry of rows adds to a head's logit, [N, K]; the bias is `bias`."""
+        added: NDArray[np.float64] = self._weights[index, head] * value
+        return added
+
+    def bias(self, head: int) -> float:
+        """A head's intercept."""
+        return float(self._bias[head])

@@ -9,6 +9,7 @@ Rules
 """
 
 import hashlib
+from typing import Final
 
 import msgspec
 
@@ -79,6 +80,22 @@ def decode(value: bytes) -> DeadLetter:
         msg = f"dead letter: written in format {letter.version}, this rtrec reads {VERSION}; use a newer rtrec"
         raise ValueError(msg)
     return letter
+
+
+_CLASSES: Final = (
+    ("unknown_reversal", "unknown_reversal"), ("too_late", "time"), ("future", "time"), ("missing", "missing"),
+    ("bytes, got", "size"), ("expected JSON", "encoding"), ("expected UTF-8", "encoding"), ("Unicode", "encoding"),
+    ("≤ 10^12", "bounds"), ("from 10^11", "bounds"), ("≥ 0, got -", "bounds"),
+)  # fmt: skip
+
+
+def reason_class(reason: str) -> str:
+    """The bounded class of a reason, for metrics.
+
+    >>> reason_class("gift.value: missing"), reason_class('gift.value: expected an integer ≥ 0, got "x"')
+    ('missing', 'mistyped')
+    """
+    return next((name for mark, name in _CLASSES if mark in reason), "mistyped")
 
 
 class Cap:

@@ -52,6 +52,11 @@ class _Meta(msgspec.Struct, array_like=True):
     half_life: int
 
 
+def newest_of(meta: bytes) -> int:
+    """The partition's newest accepted event time, of its stored `meta`."""
+    return msgspec.msgpack.decode(meta, type=_Meta).newest_ms
+
+
 @dataclass(frozen=True, slots=True)
 class HeatResult:
     """A chunk's outcome: `OUTCOME` rows by event, what to commit, and what `user_events` needs of impressions.
@@ -205,11 +210,11 @@ def rank_scores(anchors: Anchors, rules: HeatRules) -> NDArray[np.float64]:
     return np.where(hot, np.log2(np.where(hot, total, 1.0)) + landmarks * LANDMARK_HALF_LIVES, NO_HEAT)
 
 
-def rerank(state: HeatState) -> Effects:
-    """Ranking scores of every anchor in memory under the present weights."""
+def rerank(state: HeatState, anchors: Sequence[str]) -> Effects:
+    """Ranking scores of anchors in memory under the present weights."""
     effects = Effects()
-    scores = rank_scores(state.table.rows[: len(state.table)], state.rules)
-    effects.writes.ranks.update(zip(state.table.names, scores.tolist(), strict=True))
+    rows = state.table.rows[[state.table.slots[anchor] for anchor in anchors]]
+    effects.writes.ranks.update(zip(anchors, rank_scores(rows, state.rules).tolist(), strict=True))
     return effects
 
 

@@ -1,0 +1,40 @@
+"""The application: every resource's routes over one host."""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from rtrec.adapters.prometheus import Collector
+from rtrec.api import anchors, events, health, hot, metrics, models, openapi, problems, recommend, score, users
+from rtrec.api.middleware import Observed
+from rtrec.api.serving import Host
+from rtrec.settings import Settings
+
+ABOUT = """\
+Events in, scores out: producers post what happens, apps ask for scores and recommendations, operators look and decide.
+
+Times are Unix epoch milliseconds, money is integer minor units, ids are strings of 1 to 128 characters (an integer is
+taken as its decimal string). Every error is an `application/problem+json` document (RFC 9457); every answer carries
+`x-request-id`, yours if you send one.
+"""
+
+
+def create_app(host: Host, collectors: dict[str, Collector], settings: Settings) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    host: runs the stages; only its `serving` is used.
+    collectors: `adapters.prometheus.registry(…)`, as `/metrics` shows them.
+    settings: how far in the future an event may lie.
+    """
+    app = FastAPI(
+        title="rtrec", version=version("rtrec-live"), description=ABOUT, redirect_slashes=False, redoc_url=None
+    )
+    app.state.host, app.state.metrics, app.state.settings = host, collectors, settings
+    for resource in (events, score, recommend, hot, anchors, users, models, health, metrics):
+        app.include_router(resource.router)
+    problems.install(app)
+    app.add_middleware(Observed, metrics=collectors)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign] # FastAPI's documented way
+    return app

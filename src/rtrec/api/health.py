@@ -1,0 +1,29 @@
+"""`/healthz` (the process lives) and `/readyz` (it can do its work)."""
+
+from fastapi import APIRouter, Response
+
+from rtrec.api.deps import Served, answer
+from rtrec.api.described import answers
+from rtrec.api.problems import RETRY_AFTER_S, problem
+from rtrec.api.shapes import Health
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz", summary="The process lives", responses=answers(200, Health, "it lives", {"status": "ok"}))
+async def healthz() -> Response:
+    """Answer, whatever the state of log, store and stages."""
+    return answer(Health("ok"))
+
+
+@router.get(
+    "/readyz",
+    summary="Ready for traffic",
+    responses=answers(200, Health, "ready", {"status": "ready"}, errors=(503,)),
+)
+async def readyz(serving: Served) -> Response:
+    """200 when ready, else 503 with the reasons."""
+    reasons = serving.ready()
+    if not reasons:
+        return answer(Health("ready"))
+    return problem(503, "; ".join(reasons), reasons=reasons, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -1,0 +1,36 @@
+"""`GET /metrics`: the metric catalogue's figures in Prometheus' text format."""
+
+from collections.abc import Iterable
+
+import anyio.to_thread
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, Metric, generate_latest
+
+from rtrec.adapters.prometheus import Collector
+from rtrec.api.deps import Metrics, Served
+from rtrec.api.serving import Serving
+
+router = APIRouter(tags=["operation"])
+PAGE = {"description": "every metric of docs/metrics.md", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+class _Catalogue:
+    """The collectors as the registry that `generate_latest` reads."""
+
+    def __init__(self, metrics: dict[str, Collector]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in self._metrics.values():
+            yield from metric.collect()
+
+
+@router.get("/metrics", summary="Figures for Prometheus", responses={200: PAGE})
+async def get_metrics(serving: Served, metrics: Metrics) -> Response:
+    """Bring the gauges up to date and write every figure."""
+    return Response(await anyio.to_thread.run_sync(_page, serving, metrics), media_type=CONTENT_TYPE_LATEST)
+
+
+def _page(serving: Serving, metrics: dict[str, Collector]) -> bytes:
+    serving.collect(metrics)
+    return generate_latest(_Catalogue(metrics))

@@ -1,0 +1,43 @@
+"""Data folders, opened with what can go wrong said in a line."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from rtrec.ports import OffsetTrimmed
+from rtrec.runtime.embedded import Embedded, Reader
+from rtrec.runtime.folder import FILE, FolderBusy
+from rtrec.settings import Settings
+from rtrec.sources.source import SourceError
+
+
+@contextmanager
+def working(path: Path, settings: Settings) -> Iterator[Embedded]:
+    """A folder to work on, alone."""
+    with _faults_said(), Embedded.open(path, settings) as host:
+        yield host
+
+
+@contextmanager
+def reading(path: Path, settings: Settings) -> Iterator[Reader]:
+    """A folder to look at, also while a server works on it."""
+    if not (path / FILE).is_file():
+        raise click.UsageError(f"--data: {path} holds no rtrec data; `rtrec up` or `rtrec replay` makes some")
+    with _faults_said(), Embedded.read(path, settings) as reader:
+        yield reader
+
+
+def default_time(reader: Reader) -> int:
+    """Now where a server works on the folder, else the newest event's time."""
+    return time.time_ns() // 1_000_000 if reader.served else reader.newest_ms()
+
+
+@contextmanager
+def _faults_said() -> Iterator[None]:
+    try:
+        yield
+    except (FolderBusy, SourceError, OffsetTrimmed, OSError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,45 @@
+"""Options that commands share, and the settings they lead to."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+
+from rtrec.events.schema import MAX_TS_MS, MIN_TS_MS
+from rtrec.settings import Settings
+from rtrec.settings_io import SettingsError, load
+
+config = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Settings; rtrec.toml of the working directory if not given.",
+)
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout; so it is anyway where stdout is no terminal."
+)
+data_to_work_on = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Data folder; made if it is not there.",
+)
+data_to_read = click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True, help="Data folder."
+)
+at_ms = click.option(
+    "--at-ms",
+    type=click.IntRange(MIN_TS_MS, MAX_TS_MS),
+    default=None,
+    help="As of when, epoch milliseconds; if not given, now where a server runs on the folder, else the newest event.",
+)
+TIME: Final = click.IntRange(MIN_TS_MS, MAX_TS_MS)
+
+
+def settings_of(path: Path | None) -> Settings:
+    """The settings in force; wrong usage, with every fault, where there are faults."""
+    try:
+        return load(path, os.environ)
+    except SettingsError as error:
+        raise click.UsageError("\n".join(["settings:", *(f"  {fault}" for fault in error.faults)])) from None

@@ -1,0 +1,91 @@
+"""What a scoring process knows of anchors: a copy of their records, followed commit by commit.
+
+Rules
+-----
+- Filled from committed records alone, so nothing uncommitted is ever served.
+- `lock` is held while records change and while a request gathers what it needs; both take well under a
+  millisecond.
+- An anchor idle beyond `events.late_ms` is left out at the start and reads as unknown to scoring.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtrec.events.ids import hash_id
+from rtrec.features import anchor_codec, anchor_meta
+from rtrec.features.anchor_meta import AnchorMeta
+from rtrec.features.anchor_table import ENDED, Anchors, AnchorTable
+from rtrec.features.anchor_values import N_ANCHOR_VALUES, live_at, many_anchor_values
+from rtrec.features.heat_rules import HeatRules
+
+EMPTY = AnchorMeta()
+
+
+class AnchorView:
+    """Anchors by name: numbers, words, and vectorized answers about them.
+
+    newest_ms: the partition's newest event time.
+    """
+
+    def __init__(self, rules: HeatRules) -> None:
+        self.lock = threading.Lock()
+        self.rules = rules
+        self.table = AnchorTable()
+        self.meta: dict[str, AnchorMeta] = {}
+        self.newest_ms = 0
+
+    def apply(self, puts: Mapping[str, bytes | None] | Iterable[tuple[str, bytes | None]], newest_ms: int) -> None:
+        """Take committed records (`a/…`, `m/…`; other keys are passed over)."""
+        names, records, metas = [], [], []
+        for key, value in puts.items() if isinstance(puts, Mapping) else puts:
+            if value is None:
+                continue
+            if key.startswith("a/"):
+                names.append(key[2:])
+                records.append(value)
+            elif key.startswith("m/"):
+                metas.append((key[2:], anchor_meta.decode(value)))
+        with self.lock:
+            slots = [self.table.slot(name, hash_id(name)) for name in names]
+            anchor_codec.decode_into(self.table.rows, slots, records, int(self.rules["half_life"][0]))
+            self.meta.update(metas)
+            self.newest_ms = max(self.newest_ms, newest_ms)
+
+    def rows(self) -> Anchors:
+        """Every anchor's row, in the order of `table.names`. Hold `lock`."""
+        return self.table.rows[: len(self.table)]
+
+    def places(self, anchors: Sequence[str]) -> NDArray[np.int64]:
+        """Rows of anchors, -1 for one never seen. Hold `lock`."""
+        slots = self.table.slots
+        return np.array([slots.get(anchor, -1) for anchor in anchors], np.int64)
+
+    def live(self, now_ms: int) -> NDArray[np.bool_]:
+        """Which rows are live by lifecycle at a time. Hold `lock`."""
+        rows = self.rows()
+        at = np.maximum(rows["last_ms"], now_ms)
+        open_ = (rows["room"] != 0) & (rows["room_flags"] & ENDED == 0)
+        live: NDArray[np.bool_] = open_ & (at < rows["room_active_ms"] + rows["room_lease_ms"])
+        return live
+
+    def is_live(self, anchor: str, now_ms: int) -> bool:
+        """Whether one anchor is live by lifecycle at a time. Hold `lock`."""
+        place = self.table.slots.get(anchor)
+        if place is None:
+            return False
+        row = self.table.rows[place]
+        return bool(live_at(row, max(now_ms, int(row["last_ms"]))))
+
+    def values(self, places: NDArray[np.int64], now_ms: int) -> NDArray[np.float32]:
+        """Anchor values of rows, float32 [n, N_ANCHOR_VALUES]. Hold `lock`."""
+        out = np.empty((len(places), N_ANCHOR_VALUES), np.float32)
+        late_ms = int(self.rules["late_ms"][0])
+        many_anchor_values(self.table.rows, places, self.rules, now_ms, self.newest_ms - late_ms, out)
+        return out
+
+    def words(self, anchor: str) -> AnchorMeta:
+        """An anchor's words, empty ones if it has none."""
+        return self.meta.get(anchor, EMPTY)

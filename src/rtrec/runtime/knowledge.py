@@ -1,0 +1,114 @@
+"""What a scoring process knows: anchors, users, control, weights, settings. Reads only.
+
+Rules
+-----
+- Anchors are followed in memory (`follow`), or read on demand where nothing follows (a command on a folder).
+- A user's record is one read of the store; an erasure counts from the moment its message is known, expiry by
+  the users' own newest event time.
+- When the store is away, what is known serves, and `degraded` says so.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rtrec.features import user_codec
+from rtrec.features.anchor_values import heat_at
+from rtrec.features.heat_rules import heat_rules
+from rtrec.features.user import UserRecord
+from rtrec.learning.weights import ScorerWeights, WeightsUpdate
+from rtrec.ports import StateStore
+from rtrec.ranking.eligibility import Room, matches
+from rtrec.ranking.hot import PAGE, hottest
+from rtrec.ranking.requests import Filter
+from rtrec.runtime.anchor_view import AnchorView
+from rtrec.runtime.journey import CONTROL, HEAT, PROFILE
+from rtrec.settings import Settings
+from rtrec.stages import profile
+from rtrec.stages.heat import newest_of
+from rtrec.stages.control import ControlState
+
+
+class Knowledge:
+    """Committed state as requests need it. Safe for the event loop's thread and the host's."""
+
+    def __init__(self, settings: Settings, store: StateStore, now_ms: Callable[[], int]) -> None:
+        self.settings, self.now_ms = settings, now_ms
+        self._store = store
+        self.view = AnchorView(heat_rules(settings.heat, settings.events, settings.features))
+        self.weights = ScorerWeights(len(settings.labels.heads), settings.learner.slots_log2)
+        self.weights_ms: int | None = None
+        self.control = ControlState()
+        self.control.load(store.scan(CONTROL))
+        self.users_ms = 0
+        self.followed = False
+        self.refresh_times()
+
+    def refresh_times(self) -> None:
+        """Read the partitions' newest event times."""
+        heat, users = self._store.get(HEAT, ["meta"])[0], self._store.get(PROFILE, [profile.META_KEY])[0]
+        if heat is not None:
+            self.view.apply({}, newest_of(heat))
+        if users is not None:
+            self.users_ms = profile.decode_time(users)
+
+    def follow(self) -> None:
+        """Take every anchor into memory; from here on `view.apply` keeps them."""
+        for prefix in ("a/", "m/"):
+            self.view.apply(self._store.scan(HEAT, prefix), self.view.newest_ms)
+        self.followed = True
+
+    def publish(self, update: WeightsUpdate) -> None:
+        """Take new weights unless they are older than those held."""
+        with self.view.lock:
+            if self.weights.apply(update):
+                self.weights_ms = self.now_ms()
+
+    def change(self, settings: Settings) -> None:
+        """Take settings that may change live."""
+        with self.view.lock:
+            self.settings = settings
+            self.view.rules = heat_rules(settings.heat, settings.events, settings.features)
+
+    def ensure(self, anchors: Sequence[str]) -> None:
+        """Have these anchors' records at hand, if the store has them."""
+        missing = [] if self.followed else [one for one in anchors if one not in self.view.table.slots]
+        if missing:
+            keys = [f"{kind}/{anchor}" for anchor in missing for kind in "am"]
+            self.view.apply(zip(keys, self._store.get(HEAT, keys), strict=True), self.view.newest_ms)
+
+    def record(self, user_id: str) -> UserRecord | None:
+        """A user's record; None for one unknown, erased or expired."""
+        stored = self._store.get(PROFILE, [profile.user_key(user_id)])[0]
+        if stored is None:
+            return None
+        record = user_codec.decode(stored)
+        erased = self.control.erased.get(user_id, 0) > record.erased_ms
+        return None if erased or user_codec.is_expired(record, self.users_ms, self.settings.users) else record
+
+    def room(self, anchor: str, now_ms: int) -> Room:
+        """What eligibility needs of an anchor. Hold the view's lock."""
+        return Room(anchor, self.view.is_live(anchor, now_ms), self.view.words(anchor), self.control.anchor(anchor, now_ms))
+
+    def hottest(self, n: int, wanted: Filter, now_ms: int) -> list[tuple[str, float]]:
+        """(anchor, heat) of the n hottest live, matching anchors that are not banned."""
+
+        def look(anchors: Sequence[str]) -> list[float | None]:
+            self.ensure(anchors)
+            with self.view.lock:
+                return [self._heat(anchor, wanted, now_ms) for anchor in anchors]
+
+        return hottest(self._pages(), look, n)
+
+    def _heat(self, anchor: str, wanted: Filter, now_ms: int) -> float | None:
+        room = self.room(anchor, now_ms)
+        if not room.live or room.state.banned or not matches(room.meta, wanted):
+            return None
+        row = self.view.table.rows[self.view.table.slots[anchor]]
+        return float(heat_at(row, self.view.rules[0], max(now_ms, int(row["last_ms"]))))
+
+    def _pages(self) -> Iterator[list[tuple[str, float]]]:
+        skip = 0
+        while page := self._store.top(HEAT, PAGE, skip):
+            yield page
+            skip += len(page)
+
+

@@ -1,0 +1,111 @@
+"""A live host: a thread that steps while events come, publishes weights, ticks, reloads, and says how it is.
+
+Rules
+-----
+- Weights reach the scorer every `learner.publish_ms`; figures every second.
+- When no event has come for a second and a label is due by the wall clock, a tick is appended to the label
+  stage's input, so that what it decides is in the log.
+- A step that fails is tried again from the store, with growing pauses; `/readyz` says so meanwhile.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from rtrec.ports import NewRecord
+from rtrec.ranking.requests import ScoreRequest
+from rtrec.runtime.host import Host, now_ms
+from rtrec.runtime.folder import SCORED, TICKS
+from rtrec.settings import Settings
+
+IDLE_S: Final = 0.02
+QUIET_MS: Final = 1_000
+FIGURES_MS: Final = 1_000
+MAX_PAUSE_S: Final = 5.0
+_log = logging.getLogger("rtrec.live")
+
+Reload = Callable[[], Settings | None]
+"""Settings that changed since the last call, or None."""
+
+
+class Live:
+    """The thread of one host. `start` returns when requests can be answered."""
+
+    def __init__(self, host: Host, reload: Reload = lambda: None) -> None:
+        self._host, self._reload = host, reload
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rtrec-host", daemon=True)
+        self._published_ms = self._figures_ms = self._busy_ms = 0
+
+    def start(self) -> None:
+        """Take anchors and weights into memory, warm the kernels, and begin to step."""
+        known = self._host.serving.known
+        known.follow()
+        known.publish(self._host.journey.learn.image(self._host.epoch))
+        self._host.serving.score(ScoreRequest(candidates=["warm"], request_id="warm"))
+        self._figures()
+        self._host.serving.reasons = []
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the step at hand."""
+        self._stopping.set()
+        self._host.wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause = IDLE_S
+        while not self._stopping.is_set():
+            try:
+                if not self._turn():
+                    self._host.wake.wait(IDLE_S)
+                self._host.wake.clear()
+                pause, self._host.serving.reasons = IDLE_S, []
+            except Exception as error:  # the stream must go on; what failed is said, and tried again
+                _log.exception("a step failed; trying again in %.2f s", pause)
+                self._host.serving.reasons = [f"the host's last step failed: {error}"]
+                self._stopping.wait(pause)
+                pause = min(2 * pause, MAX_PAUSE_S)
+
+    def _turn(self) -> int:
+        host, now = self._host, now_ms()
+        self._append_scored()
+        done = host.step()
+        if done:
+            self._busy_ms = now
+        elif now - self._busy_ms > QUIET_MS and host.journey.label.due_ms() <= now:
+            host.append(TICKS, [NewRecord(str(now).encode())], durable=False)
+        if now - self._published_ms >= host.settings.learner.publish_ms:
+            self._publish(now)
+        if now - self._figures_ms >= FIGURES_MS:
+            self._figures()
+            settings = self._reload()
+            if settings is not None:
+                host.reload(settings)
+        return done
+
+    def _append_scored(self) -> None:
+        queue = self._host.serving.queue
+        records = [NewRecord(queue.popleft()) for _ in range(len(queue))]
+        if records:
+            self._host.append(SCORED, records, durable=False)
+
+    def _publish(self, now: int) -> None:
+        self._published_ms = now
+        update = self._host.journey.learn.publish(self._host.epoch)
+        if update is not None:
+            self._host.serving.known.publish(update)
+
+    def _figures(self) -> None:
+        self._figures_ms = now_ms()
+        journey = self._host.journey
+        self._host.serving.figures = {
+            "progress": journey.learn.progress.report(),
+            "outcomes": dict(journey.label.counts),
+            "totals": self._host.totals(),
+            "lag_events": self._host.lag(),
+        }
+
+

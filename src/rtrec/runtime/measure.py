@@ -1,0 +1,67 @@
+"""What a host measures, brought into the catalogue's metrics at a scrape.
+
+Counters are kept as plain totals on the way of an event and turned into increments here, so that the hot
+path pays for no metric.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from rtrec.runtime.host import Host
+
+Metrics = Mapping[str, Counter | Gauge | Histogram]
+
+
+class Measured:
+    """Totals as of the last scrape."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, ...], float] = {}
+
+    def collect(self, host: "Host", metrics: Metrics) -> None:
+        """Bring every metric of the host up to date."""
+        for (stage, outcome), total in host.counts.copy().items():
+            if stage == "label":
+                head, _, what = outcome.rpartition("/")
+                self._grow(metrics, "rtrec_labels_total", total, head=head or "all", outcome=what)
+            elif stage == "learn":
+                self._grow(metrics, "rtrec_examples_total", total, head=outcome)
+            else:
+                self._grow(metrics, "rtrec_events_total", total, stage=stage, outcome=outcome)
+        for reason, total in host.reasons.copy().items():
+            self._grow(metrics, "rtrec_dead_letters_total", total, reason=reason)
+        for outcome, total in host.serving.counts.copy().items():
+            self._grow(metrics, "rtrec_scored_rows_total", total, outcome=outcome)
+        self._set(metrics, "rtrec_dead_letter_alarm", host.journey.cap.alarm)
+        self._set(metrics, "rtrec_lag_events", host.lag(), stage="ingest")
+        self._set(metrics, "rtrec_store_bytes", host.folder.size_bytes())
+        age_ms = host.serving.models()["online"]["age_ms"]
+        self._set(metrics, "rtrec_weights_age_ms", float("nan") if age_ms is None else age_ms)
+        for head, figures in host.serving.figures.get("progress", {}).get("heads", {}).items():
+            self._figures(metrics, head, figures)
+
+    def _figures(self, metrics: Metrics, head: str, figures: dict[str, Any]) -> None:
+        recent = figures["online"].get("recent", {})
+        shown = {
+            ("rtrec_model_logloss_nats", "online"): recent.get("logloss"),
+            ("rtrec_model_calibration_ratio", "online"): recent.get("calibration"),
+            ("rtrec_model_auc_ratio", "online"): figures["online"]["auc"],
+            ("rtrec_model_auc_ratio", "heat_only"): figures["heat_only"]["auc"],
+        }
+        for (name, model), value in shown.items():
+            if value is not None:
+                self._set(metrics, name, value, head=head, model=model)
+
+    def _grow(self, metrics: Metrics, name: str, total: float, **labels: str) -> None:
+        key = (name, *labels.values())
+        more = total - self._last.get(key, 0)
+        self._last[key] = total
+        if more > 0:
+            metrics[name].labels(**labels).inc(more)  # type: ignore[union-attr]
+
+    def _set(self, metrics: Metrics, name: str, value: float, **labels: str) -> None:
+        metric = metrics[name]
+        (metric.labels(**labels) if labels else metric).set(value)  # type: ignore[union-attr]

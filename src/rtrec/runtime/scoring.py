@@ -1,0 +1,163 @@
+"""Scoring: a request's candidates become features, heads and one score, in one pass over columns."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtrec.features.table import DENSE_INDEX
+from rtrec.features.user import UserRecord
+from rtrec.features.user_values import pair_values, user_values
+from rtrec.features.vector import attribute_tokens, make_rows, vectors
+from rtrec.labels.exposure import ScoredRow
+from rtrec.ranking.eligibility import Viewer
+from rtrec.ranking.errors import RequestError
+from rtrec.ranking.explain import explain
+from rtrec.ranking.fuse import HEAT_ONLY, VARIANTS, fuse, sigmoid, variant_of
+from rtrec.runtime.knowledge import Knowledge
+
+_HEAT: Final = DENSE_INDEX["heat_log"]
+
+
+@dataclass(slots=True)
+class Asker:
+    """Who asks: the record as stored, what the request says over it, and what was missing.
+
+    attributes: stored ones, the request's over them.
+    """
+
+    user_id: str | None
+    record: UserRecord | None
+    attributes: dict[str, Any]
+    context: Mapping[str, Any]
+    variant: str
+    now_ms: int
+    degraded: list[str] = field(default_factory=lambda: ["batch_model"])
+
+    @property
+    def viewer(self) -> Viewer:
+        """For eligibility."""
+        return Viewer(self.attributes, self.record.blocked if self.record is not None else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What candidates came to. score [N]; p [N, heads]; rows: features as used; last_ms [N]: newest event, 0 if none."""
+
+    anchors: list[str]
+    score: NDArray[np.float64]
+    p: NDArray[np.float64]
+    rows: NDArray[Any]
+    last_ms: NDArray[np.int64]
+
+
+def new_request_id() -> str:
+    """An id for a request that brought none."""
+    return secrets.token_hex(12)
+
+
+def ask(
+    known: Knowledge, user_id: str | None, user: Mapping[str, Any], context: Mapping[str, Any], variant: str | None
+) -> Asker:
+    """Read who asks. RequestError for a variant that is not configured."""
+    if variant is not None and variant not in VARIANTS:
+        raise RequestError(f"expected one of {', '.join(VARIANTS)}, got {variant!r}", "/variant")
+    record, missing = None, ["batch_model"]
+    if user_id is not None:
+        try:
+            record = known.record(user_id)
+        except OSError:
+            missing.append("store")
+        if record is None:
+            missing.append("user_record")
+    attributes = {**(record.attributes if record is not None else {}), **user}
+    chosen = variant or variant_of(user_id, known.settings.variants)
+    return Asker(user_id, record, attributes, context, chosen, known.now_ms(), missing)
+
+
+def score(known: Knowledge, asker: Asker, anchors: Sequence[str], given: Mapping[str, Mapping[str, Any]]) -> Scored:
+    """Score candidates. given: anchor → attribute values of the request that win over stored ones."""
+    settings, view = known.settings, known.view
+    with view.lock:
+        places = view.places(anchors)
+        anchor_part = view.values(places, asker.now_ms)
+        words = [view.words(anchor) for anchor in anchors]
+        last_ms = np.where(places >= 0, view.table.rows["last_ms"][places], 0)
+    categories = [one.category for one in words]
+    viewer = user_values(asker.record, asker.now_ms)
+    user_part = np.broadcast_to(viewer, (len(anchors), len(viewer)))
+    dense = np.concatenate([anchor_part, user_part, pair_values(asker.record, anchors, categories, asker.now_ms)], axis=1)
+    declared = settings.features.attributes
+    tokens = [
+        attribute_tokens(
+            declared,
+            {"user": asker.attributes, "anchor": {**one.described(), **given.get(anchor, {})}, "context": asker.context},
+            one.category,
+        )
+        if declared else []
+        for anchor, one in zip(anchors, words, strict=True)
+    ]  # fmt: skip
+    surface = asker.context.get("surface")
+    rows = make_rows(settings.features, asker.now_ms, asker.user_id, anchors, categories, surface, dense, tokens)
+    index, value = vectors(rows, None, settings.learner.slots_log2)
+    with view.lock:
+        p = sigmoid(known.weights.logits(index, value))
+    fused = fuse(p, settings.labels.heads, settings.ranking.exponents)
+    chosen = dense[:, _HEAT].astype(np.float64) if asker.variant == HEAT_ONLY else fused
+    return Scored(list(anchors), chosen, p, rows, last_ms)
+
+
+def heads_json(known: Knowledge, p: NDArray[np.float64]) -> dict[str, Any]:
+    """One candidate's heads. p: [heads]."""
+    return {
+        head: {"p": float(one), "online": float(one), "batch": None}
+        for head, one in zip(known.settings.labels.heads, p.tolist(), strict=True)
+    }
+
+
+def model_json(known: Knowledge, now_ms: int) -> dict[str, Any]:
+    """Which models answered, and how old the weights are."""
+    version = known.weights.version
+    age = None if known.weights_ms is None else now_ms - known.weights_ms
+    return {
+        "online": None if version is None else f"{version[0]}.{version[1]}",
+        "online_age_ms": age,
+        "batch": None,
+        "blend": "online",
+    }
+
+
+def explanations(known: Knowledge, asker: Asker, scored: Scored, head: str) -> list[list[dict[str, Any]]]:
+    """Each candidate's contributions to a head's logit."""
+    index, value = vectors(scored.rows, None, known.settings.learner.slots_log2)
+    place = known.settings.labels.heads.index(head)
+    with known.view.lock:
+        added, bias = known.weights.contributions(index, value, place), known.weights.bias(place)
+        words = [known.view.words(anchor) for anchor in scored.anchors]
+    found = []
+    for k, anchor in enumerate(scored.anchors):
+        row = scored.rows[k]
+        names = {
+            "anchor": anchor, "user": str(asker.user_id), "category": str(words[k].category), "hour": str(row["hour"]),
+            "weekday": str(row["weekday"]), "surface": str(asker.context.get("surface")),
+            "user×anchor familiarity": str(int(row["dense"][DENSE_INDEX["familiarity"]])),
+        }  # fmt: skip
+        found.append(explain(added[k], bias, row["dense"], names))
+    return found
+
+
+def logged_rows(
+    asker: Asker, request_id: str, scored: Scored, best: int, named: Sequence[str]
+) -> list[ScoredRow]:
+    """Features as used of the best candidates and of those the app names; a guest's are not logged."""
+    if asker.user_id is None:
+        return []
+    order = np.argsort(-scored.score, kind="stable")[:best].tolist()
+    wanted = set(named)
+    chosen = dict.fromkeys([*order, *(k for k, anchor in enumerate(scored.anchors) if anchor in wanted)])
+    return [
+        ScoredRow(asker.user_id, request_id, scored.anchors[k], asker.now_ms, scored.rows[k].tobytes()) for k in chosen
+    ]
