@@ -1,6 +1,7 @@
 """The application: every resource's routes over one host."""
 
 from importlib.metadata import version
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -18,6 +19,8 @@ taken as its decimal string). Every error is an `application/problem+json` docum
 `x-request-id`, yours if you send one.
 """
 
+RESOURCES: Final = (events, score, recommend, hot, anchors, users, models, health, metrics)
+
 
 def create_app(host: Host, collectors: dict[str, Collector], settings: Settings) -> FastAPI:
     """Make the application.
@@ -32,9 +35,10 @@ def create_app(host: Host, collectors: dict[str, Collector], settings: Settings)
         title="rtrec", version=version("rtrec-live"), description=ABOUT, redirect_slashes=False, redoc_url=None
     )
     app.state.host, app.state.metrics, app.state.settings = host, collectors, settings
-    for resource in (events, score, recommend, hot, anchors, users, models, health, metrics):
+    for resource in RESOURCES:
         app.include_router(resource.router)
     problems.install(app)
     app.add_middleware(Observed, metrics=collectors)
-    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign] # FastAPI's documented way
+    described = [route for resource in RESOURCES for route in resource.router.routes]
+    app.openapi = lambda: openapi.document(app, described)  # type: ignore[method-assign] # FastAPI's documented way
     return app

@@ -74,7 +74,7 @@ def _again(body: bytes, kind: type[T], first: msgspec.ValidationError) -> T:
     loaded: Any = None
     try:
         loaded = _ids_to_text(msgspec.json.decode(body))
-        return msgspec.convert(loaded, kind)
+        return msgspec.json.decode(msgspec.json.encode(loaded), type=kind)
     except msgspec.ValidationError as error:
         fault = fault_of(str(error), loaded)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
