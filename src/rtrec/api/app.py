@@ -27,7 +27,7 @@ def create_app(host: Host, collectors: dict[str, Collector], settings: Settings)
 
     Parameters
     ----------
-    host: runs the stages; only its `serving` is used.
+    host: runs the stages, and serves what they know.
     collectors: `adapters.prometheus.registry(…)`, as `/metrics` shows them.
     settings: how far in the future an event may lie.
     """

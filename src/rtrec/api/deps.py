@@ -9,12 +9,17 @@ from fastapi import Depends, Path, Query, Request, Response
 
 from rtrec.adapters.prometheus import Collector
 from rtrec.api.bodies import MAX_BODY_BYTES, decode, media_type, read_body
-from rtrec.api.serving import Serving
+from rtrec.api.serving import Host, Serving
 from rtrec.events.schema import MAX_ID_CHARS, MAX_TS_MS, MIN_TS_MS
 from rtrec.ranking.requests import RecommendRequest, ScoreRequest
 from rtrec.settings import Settings
 
 T = TypeVar("T")
+
+
+def _host(request: Request) -> Host:
+    host: Host = request.app.state.host
+    return host
 
 
 def _serving(request: Request) -> Serving:
@@ -44,6 +49,7 @@ def _body(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     return read
 
 
+Running = Annotated[Host, Depends(_host)]
 Served = Annotated[Serving, Depends(_serving)]
 Metrics = Annotated[dict[str, Collector], Depends(_metrics)]
 Configured = Annotated[Settings, Depends(_settings)]

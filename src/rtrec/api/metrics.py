@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Metric, generate_latest
 
 from rtrec.adapters.prometheus import Collector
-from rtrec.api.deps import Metrics, Served
-from rtrec.api.serving import Serving
+from rtrec.api.deps import Metrics, Running
+from rtrec.api.serving import Host
 
 router = APIRouter(tags=["operation"])
 PAGE = {"description": "every metric of docs/metrics.md", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -26,11 +26,11 @@ class _Catalogue:
 
 
 @router.get("/metrics", summary="Figures for Prometheus", responses={200: PAGE})
-async def get_metrics(serving: Served, metrics: Metrics) -> Response:
-    """Bring the gauges up to date and write every figure."""
-    return Response(await anyio.to_thread.run_sync(_page, serving, metrics), media_type=CONTENT_TYPE_LATEST)
+async def get_metrics(host: Running, metrics: Metrics) -> Response:
+    """Bring the figures up to date and write them all."""
+    return Response(await anyio.to_thread.run_sync(_page, host, metrics), media_type=CONTENT_TYPE_LATEST)
 
 
-def _page(serving: Serving, metrics: dict[str, Collector]) -> bytes:
-    serving.collect(metrics)
+def _page(host: Host, metrics: dict[str, Collector]) -> bytes:
+    host.collect(metrics)
     return generate_latest(_Catalogue(metrics))

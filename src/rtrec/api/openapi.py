@@ -64,6 +64,6 @@ def document(app: FastAPI, routes: Iterable[BaseRoute]) -> dict[str, Any]:
 
 def _restore_answers(path: dict[str, Any], route: APIRoute) -> None:
     """Put a route's answers back as they were written: FastAPI drops every null, also those of examples."""
-    for method in route.methods:
+    for method in route.methods or ():
         written = path[method.lower()]["responses"]
         written.update({str(status): response for status, response in route.responses.items()})

@@ -1,6 +1,6 @@
 """What the API needs of whoever hosts it: answers in the contract's shapes, and durable effects."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from rtrec.adapters.prometheus import Collector
 from rtrec.ranking.requests import Answer, RecommendRequest, ScoreRequest
@@ -46,13 +46,13 @@ class Serving(Protocol):
     def models(self) -> Answer:
         """Versions that score, and how well they do."""
 
-    def collect(self, metrics: dict[str, Collector]) -> None:
-        """Bring gauges up to date before they are scraped. Blocks."""
-
 
 class Host(Protocol):
     """Who runs the stages, and serves what they know."""
 
     @property
-    def serving(self) -> Any:
-        """A `Serving`."""
+    def serving(self) -> Serving:
+        """What it serves."""
+
+    def collect(self, metrics: dict[str, Collector]) -> None:
+        """Bring the metrics up to date before they are scraped. Blocks."""

@@ -9,7 +9,7 @@ from rtrec.cli import options
 from rtrec.cli.output import emit, grid
 
 if TYPE_CHECKING:
-    from rtrec.runtime.embedded import Reader
+    from rtrec.runtime.host import Reader
 
 PAGE = 500
 SHOWN_CHARS = 60
@@ -40,22 +40,25 @@ def list_letters(data: Path, limit: int, offset: int | None, config: Path | None
 @command.command("requeue")
 @click.argument("offsets", metavar="OFFSET...", type=click.IntRange(min=0), nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every one that was kept whole.")
-@options.data_to_work_on
+@options.data_to_read
 @options.config
 @options.as_json
 def requeue(offsets: tuple[int, ...], data: Path, config: Path | None, *, everything: bool, as_json: bool) -> None:
     """Send refused events through the stages again, by the offsets that `list` shows.
 
-    What is refused again becomes a new dead letter; one that was kept in part cannot be sent. A server that works on
-    the folder must be stopped first.
+    What is refused again becomes a new dead letter; one that was kept in part cannot be sent.
     """
-    from rtrec.cli.folder import working  # noqa: PLC0415 - loads the runtime: not for help
+    from rtrec.cli.folder import reading, working  # noqa: PLC0415 - loads the runtime: not for help
 
     if everything == bool(offsets):
         raise click.UsageError("name offsets, or give --all")
-    with working(data, options.settings_of(config)) as host:
-        report = host.requeue(_whole_ones(host) if everything else list(offsets))
-        host.drain()
+    settings = options.settings_of(config)
+    with reading(data, settings) as reader:
+        report = reader.requeue(_whole_ones(reader) if everything else list(offsets))
+        served = reader.served
+    if not served:  # a server takes them from its log by itself
+        with working(data, settings) as host:
+            host.drain()
     refused = ([one["offset"], one["reason"]] for one in report["refused"])
     title = f"{report['requeued']:,} requeued, {len(report['refused']):,} refused"
     emit(report, lambda: [grid(title, ("offset", "reason"), refused)], as_json=as_json)

@@ -6,6 +6,8 @@ Rules
 - SIGTERM and Ctrl-C end it alike: requests are answered, the stages stop, the folder is closed, exit code 0.
 """
 
+import logging
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from typing import Any, Final
 import click
 
 from rtrec.cli import options
+from rtrec.cli.reload import Watched
 
 GRACE_S: Final = 5
 BACKLOG: Final = 2_048
@@ -33,7 +36,8 @@ BACKLOG: Final = 2_048
 def command(data: Path, host: str | None, port: int | None, config: Path | None) -> None:
     """Serve a data folder: log, all stages and the API in one process.
 
-    Says on stderr where it listens; /docs there describes the API.
+    Says on stderr where it listens; /docs there describes the API. Heat weights, ranking and variants follow the
+    configuration file while it runs.
     """
     settings = options.settings_of(config)
     address = settings.server.host if host is None else host
@@ -42,6 +46,7 @@ def command(data: Path, host: str | None, port: int | None, config: Path | None)
             f"--host {address}: only loopback (127.0.0.1, ::1, localhost) is served, because the API has no keys yet; "
             "whoever reaches it could write events and ban anchors"
         )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     from prometheus_client import CollectorRegistry  # noqa: PLC0415 - the server's imports: not for help
 
     from rtrec.adapters.prometheus import registry  # noqa: PLC0415
@@ -50,7 +55,7 @@ def command(data: Path, host: str | None, port: int | None, config: Path | None)
 
     taken_port = settings.server.port if port is None else port
     with listening(address, taken_port) as listener, working(data, settings) as running:
-        running.start()
+        running.start(Watched(config, os.environ, settings))
         try:
             _serve(create_app(running, registry(CollectorRegistry()), settings), listener)
         finally:

@@ -54,12 +54,12 @@ class FakeServing:
     def models(self) -> Answer:
         return {"online": {"version": None, "age_ms": None}, "batch": None, "progress": {"heads": {}}, "outcomes": {}}
 
-    def collect(self, metrics: dict[str, Collector]) -> None:
-        metrics["rtrec_store_bytes"].set(77)  # type: ignore[union-attr]
-
 
 class FakeHost:
-    """A host that only serves."""
+    """A host that only serves and measures."""
 
     def __init__(self) -> None:
         self.serving = FakeServing()
+
+    def collect(self, metrics: dict[str, Collector]) -> None:
+        metrics["rtrec_store_bytes"].set(77)  # type: ignore[union-attr]
