@@ -7,7 +7,7 @@ from rtrec.api.described import answers
 from rtrec.api.shapes import ModelsAnswer
 
 EXAMPLE = {
-    "online": {"version": "1-4096", "age_ms": 400},
+    "online": {"version": "1.4096", "age_ms": 400},
     "batch": None,
     "progress": {
         "heads": {
@@ -19,7 +19,9 @@ EXAMPLE = {
             }
         }
     },
-    "outcomes": {},
+    "outcomes": {"click/positive": 491, "click/negative": 3605},
+    "totals": {"events": 9000, "accepted": 8990, "duplicates": 10, "dead_letters": 0},
+    "lag_events": 0,
 }
 
 router = APIRouter(tags=["models"])

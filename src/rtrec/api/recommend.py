@@ -11,7 +11,7 @@ ANSWER_EXAMPLE = {
     "request_id": "r1",
     "as_of_ms": 1712345678901,
     "variant": "default",
-    "model": {"online": "1-4096", "online_age_ms": 400, "batch": None, "blend": "online"},
+    "model": {"online": "1.4096", "online_age_ms": 400, "batch": None, "blend": "online"},
     "items": [
         {
             "anchor_id": "a1",

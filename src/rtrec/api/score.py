@@ -19,7 +19,7 @@ ANSWER_EXAMPLE = {
     "as_of_ms": 1712345678901,
     "variant": "default",
     "feature_set": 1,
-    "model": {"online": "1-4096", "online_age_ms": 400, "batch": None, "blend": "online"},
+    "model": {"online": "1.4096", "online_age_ms": 400, "batch": None, "blend": "online"},
     "scores": [
         {
             "anchor_id": "a1",

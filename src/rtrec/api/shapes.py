@@ -146,6 +146,10 @@ class AnchorAnswer(Struct, frozen=True):
     live_id: str | None
     live_since_ms: int | None
     category: str | None
+    title: str | None
+    region: str | None
+    language: str | None
+    tags: list[str] | None
     viewers: int
     last_event_ms: int | None
     attributes: dict[str, Attribute]
@@ -210,9 +214,11 @@ class Progress(Struct, frozen=True):
 
 
 class ModelsAnswer(Struct, frozen=True):
-    """`GET /v1/models`."""
+    """`GET /v1/models`: versions, progress, label outcomes, what the stages have taken and have before them."""
 
     online: Online
     batch: Any
     progress: Progress
     outcomes: dict[str, Any]
+    totals: dict[str, int]
+    lag_events: int
