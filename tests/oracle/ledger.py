@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from math import exp2
 
+MAX_EXPONENT = 900.0
+"""What a day-late event sees of a slot's later sums overflows a float: far above every cap is enough."""
+
 
 @dataclass(eq=False)
 class Addition:
@@ -22,7 +25,7 @@ class Tenancy:
 
     def sum_at(self, ts_ms: int, half_life_ms: int) -> float:
         """Its decayed sum as of a time; what was added later than that weighs more than it was."""
-        return sum(value * exp2((at_ms - ts_ms) / half_life_ms) for at_ms, value in self.added)
+        return sum(value * exp2(min((at_ms - ts_ms) / half_life_ms, MAX_EXPONENT)) for at_ms, value in self.added)
 
 
 @dataclass(eq=False)

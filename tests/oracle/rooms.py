@@ -1,6 +1,7 @@
 """The rooms of one anchor (design §3, *Room lifecycle*).
 
-- An unseen live_id opens a room if its ts >= the current room's start (or there is none), and closes the older one.
+- An unseen live_id opens a room if its ts >= the current room's start (or there is none), and closes the older one;
+  with an earlier ts it is itself the older one, closed by the current room (either order of arrival ends alike).
 - The last 8 closed live_ids are remembered and never open again; an unseen live_id that only ends is remembered too.
 - Events without live_id belong to the current room. live_start for it sets its start and its lease.
 - Activity: live_start, live_heartbeat, view_*, comment, like, gift of the current room while it has not ended.
@@ -68,10 +69,9 @@ class Rooms:
             return self.current
         if live_id in self.closed:
             return None
-        if event["type"] == "live_end":
+        older = self.current is not None and event["ts_ms"] < self.current.start_ms
+        if older or event["type"] == "live_end":
             self._close(live_id)
-            return None
-        if self.current is not None and event["ts_ms"] < self.current.start_ms:
             return None
         if self.current is not None:
             self._close(self.current.live_id)

@@ -223,7 +223,7 @@ def test_rooms_open_close_and_never_reopen() -> None:
     """A newer live_id closes the older for good, an older unseen one opens nothing, an end is final."""
     first, second = event("view_start", T0, live_id="l1"), event("view_start", T0 + 5, live_id="l2")
     assert room(partition(first, second, event("gift", T0 + 9, value=1, live_id="l1")), T0 + 9) == (True, "l2", T0 + 5)
-    assert room(partition(second, first), T0 + 5) == (True, "l2", T0 + 5)
+    assert room(partition(second, first, event("gift", T0 + 9, value=1, live_id="l1")), T0 + 9) == (True, "l2", T0 + 5)
     end = event("live_end", T0 + 6, live_id="l2")
     assert room(partition(second, end, event("comment", T0 + 7)), T0 + 7)[0] is False
     assert room(partition(first, end, second), T0 + 5) == (True, "l1", T0)
