@@ -23,9 +23,6 @@ METRICS = (
 )  # fmt: skip
 """The thirteen additive metrics of an anchor in stored order; the last three count people."""
 
-CAPPABLE = ("gift_value", "gifts", "likes", "comments")
-"""Metrics that can have a cap per user, in the order their tables are stored. Append-only."""
-
 HEADS = ("click", "long_view", "gift", "comment", "follow", "share")
 """Targets a label can have; `labels.heads` chooses among them. Append-only: examples store the place."""
 
@@ -36,7 +33,9 @@ LIVE_SECTIONS = ("heat", "ranking", "variants")
 class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the API listens."""
 
-    host: Annotated[str, Meta(description="address to listen on; loopback, because there are no keys yet")] = "127.0.0.1"
+    host: Annotated[str, Meta(description="address to listen on; loopback, because there are no keys yet")] = (
+        "127.0.0.1"
+    )
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes a free one")] = 8000
 
 
@@ -45,11 +44,16 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True):
 
     batch_events: Annotated[
         int,
-        Meta(ge=1, le=100_000, description="most events in a micro-batch; a commit costs about 1 ms, 5,000 amortize it"),
+        Meta(
+            ge=1, le=100_000, description="most events in a micro-batch; a commit costs about 1 ms, 5,000 amortize it"
+        ),
     ] = 5_000
     keep_records: Annotated[
         int,
-        Meta(ge=1_000, description="records kept of `events` and `examples` once every stage has read them; 10 million are about 3 GB"),
+        Meta(
+            ge=1_000,
+            description="records kept of `events` and `examples` once every stage has read them; 10 million are about 3 GB",
+        ),
     ] = 10_000_000
     keep_dead_letters: Annotated[
         int, Meta(ge=100, description="dead letters kept, oldest dropped first; at 64 KiB each at worst 1.3 GB")
@@ -67,7 +71,9 @@ class Events(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 60_000
     late_ms: Annotated[
         Ms,
-        Meta(description="milliseconds an event may lie before its partition's newest; the widest window is 24 h, plus its hop"),
+        Meta(
+            description="milliseconds an event may lie before its partition's newest; the widest window is 24 h, plus its hop"
+        ),
     ] = 90_000_000
     duplicate_ms: Annotated[
         Ms, Meta(description="milliseconds of event time a seen id is remembered; producers retry for minutes")
@@ -76,7 +82,8 @@ class Events(Struct, frozen=True, forbid_unknown_fields=True):
         Ms, Meta(description="the same for gifts and the ledger behind reversals; a payment may be retried for a day")
     ] = 86_400_000
     seen_ids: Annotated[
-        int, Meta(ge=1_000, description="ids remembered per partition at most (16 bytes each), oldest dropped and counted")
+        int,
+        Meta(ge=1_000, description="ids remembered per partition at most (16 bytes each), oldest dropped and counted"),
     ] = 4_000_000
     ledger_gifts: Annotated[
         int, Meta(ge=1_000, description="gifts kept for reversal per partition at most, oldest dropped and counted")
@@ -91,7 +98,8 @@ class DeadLetters(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.5
     cap_window: Annotated[int, Meta(ge=10, description="events the share is taken over")] = 1_000
     on_cap: Annotated[
-        Literal["alarm", "stop"], Meta(description="what the alarm does; a live stream should not stop for one bad producer")
+        Literal["alarm", "stop"],
+        Meta(description="what the alarm does; a live stream should not stop for one bad producer"),
     ] = "alarm"
 
 
@@ -100,7 +108,9 @@ class Heat(Struct, frozen=True, forbid_unknown_fields=True):
 
     half_life: Annotated[
         Literal["1m", "10m", "1h"],
-        Meta(description="half-life of every term; 10 minutes forget a raid but not a show. A change needs a new data folder"),
+        Meta(
+            description="half-life of every term; 10 minutes forget a raid but not a show. A change needs a new data folder"
+        ),
     ] = "10m"
     weights: Annotated[
         dict[str, Number],
@@ -111,10 +121,15 @@ class Heat(Struct, frozen=True, forbid_unknown_fields=True):
     ] = field(default_factory=dict)
     user_caps: Annotated[
         dict[str, Number],
-        Meta(description="most decayed value one user can have in an anchor's heat, per metric; absent means no cap. 10,000 keeps one whale from buying a page"),
+        Meta(
+            description="most decayed value one user can have in an anchor's heat, per metric; absent means no cap. 10,000 keeps one whale from buying a page"
+        ),
     ] = field(default_factory=lambda: {"gift_value": 10_000.0})
     lease_ms: Annotated[
-        Ms, Meta(description="milliseconds a room stays live after its last activity unless live_start says otherwise; three heartbeats of 30 s")
+        Ms,
+        Meta(
+            description="milliseconds a room stays live after its last activity unless live_start says otherwise; three heartbeats of 30 s"
+        ),
     ] = 90_000
 
 
@@ -134,17 +149,25 @@ class Attribute(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=64, description="the attribute's name")]
     of: Annotated[Literal["user", "anchor", "context"], Meta(description="whose attribute it is")]
-    type: Annotated[Literal["category", "number"], Meta(description="a category is hashed as it is, a number by log2 bucket")] = "category"
-    crosses: Annotated[tuple[str, ...], Meta(description="other declared attributes, or `category`, to cross it with")] = ()
+    type: Annotated[
+        Literal["category", "number"], Meta(description="a category is hashed as it is, a number by log2 bucket")
+    ] = "category"
+    crosses: Annotated[
+        tuple[str, ...], Meta(description="other declared attributes, or `category`, to cross it with")
+    ] = ()
 
 
 class Features(Struct, frozen=True, forbid_unknown_fields=True):
     """What a model's input is made of, beside the fixed table."""
 
-    zone: Annotated[str, Meta(description="IANA time zone of hour and weekday features; UTC unless the platform has one")] = "UTC"
+    zone: Annotated[
+        str, Meta(description="IANA time zone of hour and weekday features; UTC unless the platform has one")
+    ] = "UTC"
     ctr_prior: Annotated[float, Meta(gt=0, lt=1, description="click rate that smoothing pulls to")] = 0.05
     ctr_prior_impressions: Annotated[float, Meta(gt=0, description="impressions the prior is worth")] = 20.0
-    attributes: Annotated[tuple[Attribute, ...], Meta(max_length=16, description="declared attributes; none means ids and counters alone")] = ()
+    attributes: Annotated[
+        tuple[Attribute, ...], Meta(max_length=16, description="declared attributes; none means ids and counters alone")
+    ] = ()
 
 
 class Labels(Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,15 +175,29 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True):
 
     policy: Annotated[Literal["exit_first"], Meta(description="the rule of decision (design §5)")] = "exit_first"
     heads: Annotated[
-        tuple[str, ...], Meta(min_length=1, description="targets to learn, the first is the main one; others are masked")
+        tuple[str, ...],
+        Meta(min_length=1, description="targets to learn, the first is the main one; others are masked"),
     ] = ("click", "long_view", "gift")
-    click_wait_ms: Annotated[Ms, Meta(description="milliseconds an impression waits for its click; a feed is scrolled past in less than 60 s")] = 60_000
+    click_wait_ms: Annotated[
+        Ms,
+        Meta(description="milliseconds an impression waits for its click; a feed is scrolled past in less than 60 s"),
+    ] = 60_000
     long_view_ms: Annotated[Ms, Meta(description="milliseconds watched that make a long view")] = 30_000
-    lapse_ms: Annotated[Ms, Meta(description="milliseconds without a view event after which a view has ended; three heartbeats")] = 90_000
-    horizon_ms: Annotated[Ms, Meta(description="milliseconds an action may follow its impression, or its entry")] = 1_800_000
-    auto_surfaces: Annotated[tuple[str, ...], Meta(description="surfaces that enter by themselves: click is masked there")] = ()
-    pending_per_user: Annotated[int, Meta(ge=1, description="open exposures kept per user, oldest dropped and counted")] = 256
-    pending_total: Annotated[int, Meta(ge=1, description="open exposures kept in all, oldest dropped and counted; about 400 bytes each")] = 500_000
+    lapse_ms: Annotated[
+        Ms, Meta(description="milliseconds without a view event after which a view has ended; three heartbeats")
+    ] = 90_000
+    horizon_ms: Annotated[Ms, Meta(description="milliseconds an action may follow its impression, or its entry")] = (
+        1_800_000
+    )
+    auto_surfaces: Annotated[
+        tuple[str, ...], Meta(description="surfaces that enter by themselves: click is masked there")
+    ] = ()
+    pending_per_user: Annotated[
+        int, Meta(ge=1, description="open exposures kept per user, oldest dropped and counted")
+    ] = 256
+    pending_total: Annotated[
+        int, Meta(ge=1, description="open exposures kept in all, oldest dropped and counted; about 400 bytes each")
+    ] = 500_000
 
 
 class Learner(Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,10 +205,22 @@ class Learner(Struct, frozen=True, forbid_unknown_fields=True):
 
     alpha: Annotated[float, Meta(gt=0, description="learning rate")] = 0.1
     beta: Annotated[float, Meta(ge=0, description="smooths the first steps; 1 as in McMahan et al. 2013")] = 1.0
-    l1: Annotated[float, Meta(ge=0, description="L1: weights below stay 0; small, because hashed crosses are rare")] = 0.1
+    l1: Annotated[float, Meta(ge=0, description="L1: weights below stay 0; small, because hashed crosses are rare")] = (
+        0.1
+    )
     l2: Annotated[float, Meta(ge=0, description="L2")] = 1.0
-    slots_log2: Annotated[int, Meta(ge=10, le=26, description="2^n hash slots shared by all heads; 22 is 16 bytes · heads · 4 million at most, paged in when touched")] = 22
-    publish_ms: Annotated[int, Meta(ge=10, description="milliseconds between publications to scorers; AUC falls when it grows (design §11)")] = 1_000
+    slots_log2: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=26,
+            description="2^n hash slots shared by all heads; 22 is 16 bytes · heads · 4 million at most, paged in when touched",
+        ),
+    ] = 22
+    publish_ms: Annotated[
+        int,
+        Meta(ge=10, description="milliseconds between publications to scorers; AUC falls when it grows (design §11)"),
+    ] = 1_000
 
 
 class Ranking(Struct, frozen=True, forbid_unknown_fields=True):
@@ -180,13 +229,18 @@ class Ranking(Struct, frozen=True, forbid_unknown_fields=True):
     exponents: Annotated[dict[str, Number], Meta(description="a_k per head; absent heads count 0")] = field(
         default_factory=lambda: {"click": 1.0, "long_view": 1.0, "gift": 1.0}
     )
-    logged_candidates: Annotated[int, Meta(ge=0, le=1_000, description="best candidates of a request whose features are logged; 32 stay under 6 KB")] = 32
+    logged_candidates: Annotated[
+        int,
+        Meta(ge=0, le=1_000, description="best candidates of a request whose features are logged; 32 stay under 6 KB"),
+    ] = 32
 
 
 class Variants(Struct, frozen=True, forbid_unknown_fields=True):
     """Shares of users by stable hash; the rest gets `default`."""
 
-    heat_only: Annotated[Share, Meta(description="share of users ranked by heat alone, the yardstick of learning")] = 0.05
+    heat_only: Annotated[Share, Meta(description="share of users ranked by heat alone, the yardstick of learning")] = (
+        0.05
+    )
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

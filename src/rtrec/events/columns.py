@@ -111,6 +111,16 @@ def _fill_details(row: Any, event: Event, code: int) -> None:
 
 _PLAIN = frozenset(
     TYPES[name].code
-    for name in ("live_end", "impression", "click", "view_start", "comment", "share", "negative", "user_profile", "anchor_profile")
+    for name in (
+        "live_end",
+        "impression",
+        "click",
+        "view_start",
+        "comment",
+        "share",
+        "negative",
+        "user_profile",
+        "anchor_profile",
+    )
 )
 """Types whose event adds one and carries no amount."""

@@ -27,7 +27,7 @@ def scramble(x: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def mix(salt: int, a: int, b: int) -> np.uint64:
+def mix(salt: int | np.uint64, a: int | np.uint64, b: int | np.uint64) -> np.uint64:
     """The token of values `a` and `b` under a feature's `salt`; integers count modulo 2^64.
 
     >>> mix(1, 2, 3) == mix(1, 2, 3), mix(1, 2, 3) == mix(1, 3, 2), mix(1, 2, 3) == mix(2, 2, 3)

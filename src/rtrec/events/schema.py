@@ -95,24 +95,26 @@ _ROOM = ("category", "title", "tags", "region", "language", "lease_ms")
 
 TYPES: dict[str, EventType] = {
     name: EventType(code, needs, may)
-    for code, (name, needs, may) in enumerate([
-        ("live_start", ("anchor_id",), _ROOM),
-        ("live_heartbeat", ("anchor_id",), ("viewers",)),
-        ("live_end", ("anchor_id",), ("reason",)),
-        ("impression", _ACTION, ("position", "propensity")),
-        ("click", _ACTION, ("position",)),
-        ("view_start", _ACTION, ("view_id",)),
-        ("view_heartbeat", (*_ACTION, "watch_ms"), ("view_id",)),
-        ("view_end", (*_ACTION, "watch_ms"), ("total_ms", "exit_reason", "view_id")),
-        ("gift", (*_ACTION, "value"), ("count", "gift_id", "combo_id", "txn_id", "reversal_of")),
-        ("comment", _ACTION, ("length",)),
-        ("like", _ACTION, ("count",)),
-        ("follow", _ACTION, ("on",)),
-        ("share", _ACTION, ("channel",)),
-        ("negative", (*_ACTION, "kind"), ()),
-        ("user_profile", ("user_id",), ("set", "follows")),
-        ("anchor_profile", ("anchor_id",), ("set",)),
-    ])
+    for code, (name, needs, may) in enumerate(
+        [
+            ("live_start", ("anchor_id",), _ROOM),
+            ("live_heartbeat", ("anchor_id",), ("viewers",)),
+            ("live_end", ("anchor_id",), ("reason",)),
+            ("impression", _ACTION, ("position", "propensity")),
+            ("click", _ACTION, ("position",)),
+            ("view_start", _ACTION, ("view_id",)),
+            ("view_heartbeat", (*_ACTION, "watch_ms"), ("view_id",)),
+            ("view_end", (*_ACTION, "watch_ms"), ("total_ms", "exit_reason", "view_id")),
+            ("gift", (*_ACTION, "value"), ("count", "gift_id", "combo_id", "txn_id", "reversal_of")),
+            ("comment", _ACTION, ("length",)),
+            ("like", _ACTION, ("count",)),
+            ("follow", _ACTION, ("on",)),
+            ("share", _ACTION, ("channel",)),
+            ("negative", (*_ACTION, "kind"), ()),
+            ("user_profile", ("user_id",), ("set", "follows")),
+            ("anchor_profile", ("anchor_id",), ("set",)),
+        ]
+    )
 }
 """Event types in the order of their codes. `gift.value` is not needed where `reversal_of` is given."""
 
@@ -121,8 +123,24 @@ CURRENT_MAJOR = 1
 ACCEPTED_MAJORS = frozenset({CURRENT_MAJOR, CURRENT_MAJOR - 1})
 """`schema_version` majors that are read; absent means the current one."""
 
-(LIVE_START, LIVE_HEARTBEAT, LIVE_END, IMPRESSION, CLICK, VIEW_START, VIEW_HEARTBEAT, VIEW_END, GIFT, COMMENT,
- LIKE, FOLLOW, SHARE, NEGATIVE, USER_PROFILE, ANCHOR_PROFILE) = range(16)
+(
+    LIVE_START,
+    LIVE_HEARTBEAT,
+    LIVE_END,
+    IMPRESSION,
+    CLICK,
+    VIEW_START,
+    VIEW_HEARTBEAT,
+    VIEW_END,
+    GIFT,
+    COMMENT,
+    LIKE,
+    FOLLOW,
+    SHARE,
+    NEGATIVE,
+    USER_PROFILE,
+    ANCHOR_PROFILE,
+) = range(16)
 
 IdIn = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)] | int
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]

@@ -11,13 +11,14 @@ holds the round trip and the sizes.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from rtrec.features.anchor_table import CAP_USERS, CAPPED, N_METRICS, PAST_ROOMS, PEOPLE_KINDS, REVERSIBLE, Anchors
+from rtrec.features.anchor_table import CAP_USERS, N_METRICS, PAST_ROOMS, PEOPLE_KINDS, REVERSIBLE, Anchors
 from rtrec.features.decay import HALF_LIVES_MS
 from rtrec.features.tiles import LENGTHS, STARTS
 
@@ -107,7 +108,14 @@ def _encode_one(r: Any, half_life: Any, b: Any, at: Any, none: Any) -> Any:
         at = _words(b, at, r.decayed_low[h].view(np.uint64), none)
     at = _words(b, at, r.heat.view(np.uint64), r.decayed[half_life].view(np.uint64))
     at = _words(b, at, r.heat_low.view(np.uint64), r.decayed_low[half_life].view(np.uint64))
-    for q in range(CAPPED):
+    mask = np.uint64(0)
+    for q in range(N_METRICS):
+        if r.cap_user[q, 0] != np.uint64(0):
+            mask |= np.uint64(1) << np.uint64(q)
+    at = _varint(b, at, mask)
+    for q in range(N_METRICS):
+        if r.cap_user[q, 0] == np.uint64(0):
+            continue
         at = _words(b, at, r.cap_user[q], none)
         for k in range(CAP_USERS):
             if r.cap_user[q, k] != np.uint64(0):
@@ -180,7 +188,10 @@ def _decode(rows: Any, i: Any, half_life: Any, b: Any) -> None:
         r.heat_low[low] = r.decayed_low[half_life, low]
     at = _read_words(b, at, r.heat.view(np.uint64))
     at = _read_words(b, at, r.heat_low.view(np.uint64))
-    for q in range(CAPPED):
+    mask, at = _read_varint(b, at)
+    for q in range(N_METRICS):
+        if not (mask >> q) & 1:
+            continue
         at = _read_words(b, at, r.cap_user[q])
         for k in range(CAP_USERS):
             if r.cap_user[q, k] != np.uint64(0):
@@ -209,7 +220,7 @@ def encode_slots(rows: Anchors, slots: NDArray[np.int64], half_life: int) -> lis
         buffer, ends = np.empty(len(some) * MAX_RECORD_BYTES, np.uint8), np.empty(len(some), np.int64)
         _encode(rows, some, half_life, buffer, ends)
         joined, marks = buffer[: ends[-1]].tobytes(), [0, *ends.tolist()]
-        records += [joined[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+        records += [joined[a:b] for a, b in pairwise(marks)]
     return records
 
 

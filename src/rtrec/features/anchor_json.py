@@ -13,7 +13,9 @@ from rtrec.features.tiles import WINDOWS, windows_at
 from rtrec.settings import METRICS
 
 
-def anchor_json(name: str, rows: Anchors, meta: AnchorMeta, rules: HeatRules, at_ms: int, newest_ms: int) -> dict[str, Any]:
+def anchor_json(
+    name: str, rows: Anchors, meta: AnchorMeta, rules: HeatRules, at_ms: int, newest_ms: int
+) -> dict[str, Any]:
     """One anchor at `at_ms`, or as of its newest event if that is later.
 
     rows: one row. newest_ms: the partition's newest event time; an anchor idle for longer than

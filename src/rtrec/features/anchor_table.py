@@ -15,13 +15,26 @@ from numpy.typing import NDArray
 
 from rtrec.features.decay import HALF_LIVES
 from rtrec.features.tiles import TILES
-from rtrec.settings import CAPPABLE, METRICS
+from rtrec.settings import METRICS
 
 N_METRICS: Final = len(METRICS)
-(VIEWS, WATCH, IMPRESSIONS, CLICKS, GIFTS, GIFT_VALUE, COMMENTS, LIKES, FOLLOWS, SHARES, WATCHERS, GIFTERS, INTERACTORS) = range(13)
+(
+    VIEWS,
+    WATCH,
+    IMPRESSIONS,
+    CLICKS,
+    GIFTS,
+    GIFT_VALUE,
+    COMMENTS,
+    LIKES,
+    FOLLOWS,
+    SHARES,
+    WATCHERS,
+    GIFTERS,
+    INTERACTORS,
+) = range(13)
 REVERSIBLE: Final = 2
 """GIFTS and GIFT_VALUE: kept in two floats, so that a reversal leaves nothing behind."""
-CAPPED: Final = len(CAPPABLE)
 CAP_USERS: Final = 16
 PAST_ROOMS: Final = 8
 PEOPLE_KINDS: Final = 3
@@ -50,9 +63,9 @@ ANCHOR: Final = np.dtype(
         ("decayed_low", "f8", (len(HALF_LIVES), REVERSIBLE)),
         ("heat", "f8", (N_METRICS,)),  # capped, at the heat half-life
         ("heat_low", "f8", (REVERSIBLE,)),
-        ("cap_user", "u8", (CAPPED, CAP_USERS)),
-        ("cap_sum", "f8", (CAPPED, CAP_USERS)),  # on the landmark, like `heat`
-        ("cap_since", "i8", (CAPPED, CAP_USERS)),  # position of the event that took the slot
+        ("cap_user", "u8", (N_METRICS, CAP_USERS)),
+        ("cap_sum", "f8", (N_METRICS, CAP_USERS)),  # on the landmark, like `heat`
+        ("cap_since", "i8", (N_METRICS, CAP_USERS)),  # position of the event that took the slot
         ("tiles", "i8", (TILES, N_METRICS)),
     ],
     align=True,

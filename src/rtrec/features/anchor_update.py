@@ -23,7 +23,18 @@ from numba import njit
 from rtrec.events.hash_index import find, put
 from rtrec.events.mixing import scramble
 from rtrec.events.schema import COMMENT, GIFT, LIKE, LIVE_END, LIVE_HEARTBEAT, LIVE_START, VIEW_END, VIEW_START
-from rtrec.features.anchor_table import BLOCK_MS, CAP_USERS, CAPPED, ENDED, GIFTS, IMPLIED, N_METRICS, PAST_ROOMS, PEOPLE_KINDS, REVERSIBLE, WATCHERS
+from rtrec.features.anchor_table import (
+    BLOCK_MS,
+    CAP_USERS,
+    ENDED,
+    GIFTS,
+    IMPLIED,
+    N_METRICS,
+    PAST_ROOMS,
+    PEOPLE_KINDS,
+    REVERSIBLE,
+    WATCHERS,
+)
 from rtrec.features.decay import HALF_LIVES_MS, landmark, power, rebase, two_sum
 from rtrec.features.tiles import add, advance, tiles_of
 
@@ -38,11 +49,10 @@ def rebase_heat(r: Any, factor: Any) -> None:
     """Bring heat and cap slots to the next landmark."""
     for metric in range(N_METRICS):
         r.heat[metric] *= factor
+        for k in range(CAP_USERS):
+            r.cap_sum[metric, k] *= factor
     for low in range(REVERSIBLE):
         r.heat_low[low] *= factor
-    for q in range(CAPPED):
-        for k in range(CAP_USERS):
-            r.cap_sum[q, k] *= factor
 
 
 @njit(cache=True, nogil=True)
@@ -172,45 +182,43 @@ def count_person(r: Any, kind: Any, user: Any, ts_ms: Any, keys: Any, blocks: An
 def capped(r: Any, rules: Any, metric: Any, value: Any, user: Any, factor: Any, position: Any) -> Any:
     """What `value` may add to the metric's heat. factor: weight of the event on the landmark."""
     allowed = min(value, rules.event_caps[metric])
-    q = rules.cap_place[metric]
-    if q < 0:
+    if rules.user_caps[metric] == np.inf:
         return allowed
     factor = max(factor, LEAST_FACTOR)
     place = -1
     for k in range(CAP_USERS):
-        if r.cap_user[q, k] == user:
+        if r.cap_user[metric, k] == user:
             place = k
             break
     if place < 0:
         smallest = 0
         for k in range(CAP_USERS):
-            if r.cap_user[q, k] == np.uint64(0):
+            if r.cap_user[metric, k] == np.uint64(0):
                 place = k
                 break
-            if r.cap_sum[q, k] < r.cap_sum[q, smallest]:
+            if r.cap_sum[metric, k] < r.cap_sum[metric, smallest]:
                 smallest = k
-        if place < 0 and value > r.cap_sum[q, smallest] / factor:
+        if place < 0 and value > r.cap_sum[metric, smallest] / factor:
             place = smallest
         if place >= 0:
-            r.cap_user[q, place] = user
-            r.cap_sum[q, place] = 0.0
-            r.cap_since[q, place] = position
-    held = r.cap_sum[q, place] / factor if place >= 0 else 0.0
-    added = max(min(rules.user_caps[q] - held, allowed), 0.0)
+            r.cap_user[metric, place] = user
+            r.cap_sum[metric, place] = 0.0
+            r.cap_since[metric, place] = position
+    held = r.cap_sum[metric, place] / factor if place >= 0 else 0.0
+    added = max(min(rules.user_caps[metric] - held, allowed), 0.0)
     if place >= 0:
-        r.cap_sum[q, place] += added * factor
+        r.cap_sum[metric, place] += added * factor
     return added
 
 
 @njit(cache=True, nogil=True)
 def uncap(r: Any, rules: Any, metric: Any, added: Any, user: Any, factor: Any, position: Any) -> None:
     """Take a reversed addition out of the user's cap slot if the tenancy that took it still stands."""
-    q = rules.cap_place[metric]
-    if q < 0:
+    if rules.user_caps[metric] == np.inf:
         return
     for k in range(CAP_USERS):
-        if r.cap_user[q, k] == user and r.cap_since[q, k] <= position:
-            r.cap_sum[q, k] = max(r.cap_sum[q, k] - added * factor, 0.0)
+        if r.cap_user[metric, k] == user and r.cap_since[metric, k] <= position:
+            r.cap_sum[metric, k] = max(r.cap_sum[metric, k] - added * factor, 0.0)
 
 
 @njit(cache=True, nogil=True)
@@ -244,15 +252,15 @@ def add_metric(r: Any, rules: Any, metric: Any, value: Any, user: Any, position:
     """Count `value` of a metric everywhere. Returns what it added to heat. places, factors: from `place_event`."""
     if value == 0:
         return 0.0
-    added = float(value)
-    if metric < WATCHERS:
-        added = capped(r, rules, metric, added, user, factors[rules.half_life], position)
+    added = capped(r, rules, metric, float(value), user, factors[rules.half_life], position)
     add_figures(r, rules.half_life, metric, value, added, places, factors)
     return added
 
 
 @njit(cache=True, nogil=True)
-def take_out(r: Any, rules: Any, metric: Any, value: Any, added: Any, user: Any, position: Any, places: Any, factors: Any) -> None:
+def take_out(
+    r: Any, rules: Any, metric: Any, value: Any, added: Any, user: Any, position: Any, places: Any, factors: Any
+) -> None:
     """Undo `add_metric` of a gift: the original's figures at the original's time (where `place_event` put it)."""
     if value != 0:
         uncap(r, rules, metric, added, user, factors[rules.half_life], position)

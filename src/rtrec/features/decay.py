@@ -27,7 +27,8 @@ LANDMARK_HALF_LIVES: Final = 64
 def power(from_ms: Any, to_ms: Any, half_life_ms: Any) -> Any:
     """2^((to - from) / half_life), exactly scaled by whole half-lives."""
     whole, rest = divmod(to_ms - from_ms, half_life_ms)
-    return math.ldexp(np.exp2(rest / half_life_ms), np.int32(max(min(whole, 4_000), -4_000)))
+    exponent: Any = np.int32(max(min(whole, 4_000), -4_000))  # Numba's ldexp takes 32 bits
+    return math.ldexp(np.exp2(rest / half_life_ms), exponent)
 
 
 @njit(cache=True, nogil=True)
@@ -41,7 +42,8 @@ def landmark(last_ms: Any, half_life_ms: Any) -> Any:
 def rebase(last_ms: Any, now_ms: Any, half_life_ms: Any) -> Any:
     """What counters are multiplied by when the newest event moves on; 1 until a landmark is passed."""
     passed = (landmark(now_ms, half_life_ms) - landmark(last_ms, half_life_ms)) // half_life_ms
-    return math.ldexp(1.0, np.int32(-min(passed, 4_000)))
+    exponent: Any = np.int32(-min(passed, 4_000))
+    return math.ldexp(1.0, exponent)
 
 
 @njit(cache=True, nogil=True)

@@ -8,16 +8,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rtrec.features.anchor_table import CAPPED, N_METRICS
+from rtrec.features.anchor_table import N_METRICS
 from rtrec.features.decay import HALF_LIVES
-from rtrec.settings import CAPPABLE, METRICS, Events, Features, Heat
+from rtrec.settings import METRICS, Events, Features, Heat
 
 HEAT_RULES: Final = np.dtype(
     [
         ("weights", "f8", (N_METRICS,)),
         ("event_caps", "f8", (N_METRICS,)),  # no cap = inf
-        ("cap_place", "i8", (N_METRICS,)),  # a metric's place in settings.CAPPABLE, -1 if it has no cap per user
-        ("user_caps", "f8", (CAPPED,)),
+        ("user_caps", "f8", (N_METRICS,)),  # per user; no cap = inf
         ("half_life", "i8"),  # place in decay.HALF_LIVES
         ("lease_ms", "i8"),
         ("late_ms", "i8"),
@@ -38,11 +37,7 @@ def heat_rules(heat: Heat, events: Events, features: Features) -> HeatRules:
     row = rules[0]
     row["weights"] = [heat.weights.get(name, 0.0) for name in METRICS]
     row["event_caps"] = [heat.event_caps.get(name, np.inf) for name in METRICS]
-    row["cap_place"], row["user_caps"] = -1, np.inf
-    for name in heat.user_caps:
-        place = CAPPABLE.index(name)
-        row["cap_place"][METRICS.index(name)] = place
-        row["user_caps"][place] = heat.user_caps[name]
+    row["user_caps"] = [heat.user_caps.get(name, np.inf) for name in METRICS]
     row["half_life"], row["lease_ms"] = HALF_LIVES.index(heat.half_life), heat.lease_ms
     row["late_ms"] = events.late_ms
     row["duplicate_ms"], row["duplicate_gift_ms"] = events.duplicate_ms, events.duplicate_gift_ms

@@ -86,7 +86,11 @@ def attribute_tokens(
     tokens = [token for attribute in declared for token in found[attribute.name]]
     for attribute in declared:
         for other in attribute.crosses:
-            tokens += [int(mix(np.uint64(7), np.uint64(a), np.uint64(b))) for a in found[attribute.name] for b in found.get(other, [])]
+            tokens += [
+                int(mix(np.uint64(7), np.uint64(a), np.uint64(b)))
+                for a in found[attribute.name]
+                for b in found.get(other, [])
+            ]
     return tokens[:ATTRIBUTE_TOKENS]
 
 

@@ -4,7 +4,6 @@ Stateless and opaque to apps. A hash collision hides one candidate in four billi
 """
 
 import base64
-import binascii
 from collections.abc import Iterable
 
 import numpy as np
@@ -35,8 +34,9 @@ def decode(cursor: str | None) -> set[int]:
         return set()
     try:
         data = base64.urlsafe_b64decode(cursor.encode())
-        if data[:1] != _VERSION:
-            raise ValueError
-        return set(np.frombuffer(data[1:], "<u4").tolist())
-    except (ValueError, binascii.Error):
-        raise RequestError("not a cursor of this service; take `next_cursor` of the last answer", "/cursor") from None
+        shown = set(np.frombuffer(data[1:], "<u4").tolist())
+    except ValueError:  # binascii.Error is one
+        data, shown = b"", set()
+    if data[:1] != _VERSION:
+        raise RequestError("not a cursor of this service; take `next_cursor` of the last answer", "/cursor")
+    return shown

@@ -69,10 +69,9 @@ class Knowledge:
             self.view.rules = heat_rules(settings.heat, settings.events, settings.features)
 
     def ensure(self, anchors: Sequence[str]) -> None:
-        """Have these anchors' records at hand, if the store has them."""
-        missing = [] if self.followed else [one for one in anchors if one not in self.view.table.slots]
-        if missing:
-            keys = [f"{kind}/{anchor}" for anchor in missing for kind in "am"]
+        """Have these anchors' newest records at hand: followed already, or read now."""
+        if not self.followed:
+            keys = [f"{kind}/{anchor}" for anchor in anchors for kind in "am"]
             self.view.apply(zip(keys, self._store.get(HEAT, keys), strict=True), self.view.newest_ms)
 
     def record(self, user_id: str) -> UserRecord | None:

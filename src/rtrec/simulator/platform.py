@@ -33,6 +33,8 @@ TURN_S: Final = 0.04
 ASKS_PER_TURN: Final = 2
 """At most 50 recommendations a second: what a service on two shared cores answers beside everything else."""
 ORGANIC_PER_TURN: Final = 0.3
+PAST_MS: Final = 180_000
+"""The platform was there before the demo: rooms are of all ages, and windows do not all start from zero."""
 REST_MS: Final = 800
 """Mean of what an app's viewer does elsewhere between two feeds."""
 
@@ -66,8 +68,8 @@ class Platform:
         self._client = Client(url)
         self._rng = Random(f"platform-{seed}")
         world = World(seed, VIEWERS + PASSERS_BY, ANCHORS)
-        started_ms = now_ms()
-        self.crowd = Crowd(world, self._rng, DEMO, f"d{started_ms}.", started_ms)
+        self._opened_ms = now_ms() - PAST_MS
+        self.crowd = Crowd(world, self._rng, DEMO, f"d{self._opened_ms}.", self._opened_ms)
         self._app_users, self._passers_by = world.viewers[:VIEWERS], world.viewers[VIEWERS:]
         self._rests_until_ms: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -76,7 +78,10 @@ class Platform:
         self._thread = threading.Thread(target=self._live, name="platform")
 
     def start(self) -> None:
-        """Open for business."""
+        """Send the past, then live on in a thread."""
+        for at_ms in range(self._opened_ms, now_ms(), int(1_000 * TURN_S)):
+            self._pass_by(at_ms)
+        self.deliver(list(self.crowd.due(now_ms())))
         self._thread.start()
 
     def stop(self) -> None:
@@ -133,16 +138,15 @@ class Platform:
         self.deliver(
             [one for one in self.crowd.due(at_ms) if one["type"] != "gift" or one["anchor_id"] not in self._held]
         )
-        if self._rng.random() < ORGANIC_PER_TURN:
-            self._pass_by(at_ms)
-        for _ in range(ASKS_PER_TURN):
-            viewer = self._rng.choice(self._app_users)
-            if self.crowd.free(viewer, at_ms) and self._rests_until_ms.get(viewer.user_id, 0) <= at_ms:
-                self._show_feed(viewer)
+        self._pass_by(at_ms)
+        bored = [one for one in self._app_users if self._rests_until_ms.get(one.user_id, 0) <= at_ms]
+        for viewer in self._rng.sample(bored, min(ASKS_PER_TURN, len(bored))):
+            self._show_feed(viewer)
 
     def _pass_by(self, at_ms: int) -> None:
+        """Sometimes, somebody comes by search."""
         viewer, live = self._rng.choice(self._passers_by), self.crowd.live()
-        if live and self.crowd.free(viewer, at_ms):
+        if live and self._rng.random() < ORGANIC_PER_TURN and self.crowd.free(viewer, at_ms):
             self.crowd.visit(viewer, popular(self._rng, live, 1)[0], at_ms, {"surface": "search"})
 
     def _show_feed(self, viewer: Viewer) -> None:

@@ -64,8 +64,8 @@ def whole_length(record: Record) -> int:
 def refuse(record: Record, topic: str, partition: int, reason: str) -> DeadLetter:
     """The dead letter of a record."""
     known = None if record.headers is None else msgspec.msgpack.decode(record.headers, type=Cut)
-    length, digest = (known.length, known.sha256) if known else (len(record.value), hashlib.sha256(record.value).digest())
-    return DeadLetter(VERSION, reason, topic, partition, record.offset, record.value, length, digest)
+    whole = known or Cut(len(record.value), hashlib.sha256(record.value).digest())
+    return DeadLetter(VERSION, reason, topic, partition, record.offset, record.value, whole.length, whole.sha256)
 
 
 def encode(letter: DeadLetter) -> bytes:

@@ -35,7 +35,9 @@ from rtrec.stages.heat_kernel import ACCEPTED, GIFT_ROW, OUTCOME, reversed_key
 
 REASONS: Final = {
     heat_kernel.TOO_LATE: "event.ts_ms: too_late, more than 25 h before the partition's newest event",
-    heat_kernel.UNKNOWN_REVERSAL: "gift.reversal_of: unknown_reversal, no gift of this anchor in the last 24 h has this id",
+    heat_kernel.UNKNOWN_REVERSAL: (
+        "gift.reversal_of: unknown_reversal, no gift of this anchor in the last 24 h has this id"
+    ),
 }
 OUTCOMES: Final = ("accepted", "duplicate", "too_late", "unknown_reversal")
 NO_HEAT: Final = 0.0
@@ -112,8 +114,10 @@ class HeatState:
         if stored is not None:
             meta = msgspec.msgpack.decode(stored, type=_Meta)
             if meta.half_life != self.half_life:
-                msg = "heat.half_life: differs from the one this data was made with; set it back, or replay into a new folder"
-                raise ValueError(msg)
+                raise ValueError(
+                    "heat.half_life: differs from the one this data was made with; "
+                    "set it back, or replay into a new folder"
+                )
             self.newest[0] = meta.newest_ms
         self._rebuild_seen(0)
         self._rebuild_people(0)
@@ -219,7 +223,12 @@ def rerank(state: HeatState, anchors: Sequence[str]) -> Effects:
 
 
 def _write_words(
-    state: HeatState, chunk: EventChunk, slots: NDArray[np.int64], accepted: NDArray[np.bool_], outcomes: NDArray[Any], effects: Effects
+    state: HeatState,
+    chunk: EventChunk,
+    slots: NDArray[np.int64],
+    accepted: NDArray[np.bool_],
+    outcomes: NDArray[Any],
+    effects: Effects,
 ) -> dict[str, list[tuple[int, AnchorMeta]]]:
     """Names of rooms and declared attributes, for the few events that change them, in order."""
     flags, before = outcomes["flags"], dict[str, list[tuple[int, AnchorMeta]]]()
@@ -257,7 +266,9 @@ def _write_records(state: HeatState, dirty: NDArray[np.int64], effects: Effects)
     effects.writes.ranks.update(zip(names, rank_scores(state.table.rows[dirty], state.rules).tolist(), strict=True))
 
 
-def _write_chunks(state: HeatState, chunk: EventChunk, accepted: NDArray[np.bool_], outcomes: NDArray[Any], writes: Writes) -> None:
+def _write_chunks(
+    state: HeatState, chunk: EventChunk, accepted: NDArray[np.bool_], outcomes: NDArray[Any], writes: Writes
+) -> None:
     """One new chunk each of seen ids, gifts and people; the partition's time."""
     columns, now = chunk.columns, state.newest_ms
     gift = accepted & (columns["type"] == GIFT)
@@ -324,9 +335,11 @@ def canonical(state: HeatState, records: Iterable[tuple[str, bytes]]) -> Iterato
     for key, value in records:
         yield "anchors", key.encode() + b"\x00" + value
     now = state.newest_ms
-    for part, chunks in (("dedupe", state.seen_chunks), ("ledger", state.gift_chunks), ("anchors", state.people_chunks)):
-        rows: Rows = chunks.rows(now)[0]
-        yield part, np.sort(rows, order=list(rows.dtype.names or ())[0]).tobytes()
+    parts = (
+        ("dedupe", state.seen_chunks, "key"),
+        ("ledger", state.gift_chunks, "event"),
+        ("anchors", state.people_chunks, "key"),
+    )
+    for part, chunks, by in parts:
+        yield part, np.sort(chunks.rows(now)[0], order=by).tobytes()
     yield "anchors", str(now).encode()
-
-

@@ -101,7 +101,7 @@ def count_event(r: Any, rules: Any, c: Any, keys: Any, blocks: Any, places: Any,
     elif kind == FOLLOW:
         metric, value, people = FOLLOWS, c.count, 2 if c.count > 0 else -1
     elif kind == SHARE:
-        metric = SHARES
+        metric, people = SHARES, 2
     if metric >= 0:
         add_metric(r, rules, metric, value, user, position, places, factors)
     if people >= 0:
@@ -140,15 +140,20 @@ def find_gift(gifts: Any, gift_keys: Any, gift_rows: Any, c: Any, anchor: Any, n
 
 
 @njit(cache=True, nogil=True)
-def run(rows: Any, slots: Any, all_rules: Any, columns: Any, gifts: Any, gifts_used: Any, gift_keys: Any, gift_rows: Any,
-        seen: Any, seen_until: Any, people: Any, people_blocks: Any, newest: Any, outs: Any, values: Any) -> Any:  # fmt: skip
+def run(
+    rows: Any, slots: Any, all_rules: Any, columns: Any,
+    gifts: Any, gifts_used: Any, gift_keys: Any, gift_rows: Any,
+    seen: Any, seen_until: Any, people: Any, people_blocks: Any,
+    newest: Any, outs: Any, values: Any,
+) -> Any:  # fmt: skip
     """Advance anchors by a chunk.
 
     rows: `ANCHOR` rows; slots: of each event's anchor, -1 for none; gifts, gifts_used, gift_keys, gift_rows: the
     ledger and its index; seen, people: hash maps with room; newest [1]: newest accepted time; outs: `OUTCOME`
     rows to fill; values: float32, a row an impression. Returns the ledger's new length.
     """
-    w, places, factors = np.empty((LEVELS, N_METRICS), np.int64), np.empty(LEVELS, np.int64), np.empty(HALF_LIVES_MS.shape[0])
+    w, places = np.empty((LEVELS, N_METRICS), np.int64), np.empty(LEVELS, np.int64)
+    factors = np.empty(HALF_LIVES_MS.shape[0])
     rules = all_rules[0]
     impressions = 0
     for k in range(columns.shape[0]):

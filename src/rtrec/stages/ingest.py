@@ -33,12 +33,12 @@ def ingest(records: Iterable[Record], policy: Events) -> Ingested:
     refused: list[tuple[Record, str]] = []
     for record in records:
         event = decode(record.value) if record.headers is None else decode(record.value, whole_length(record))
-        if event.__class__ is Refusal:
-            refused.append((record, event.reason))  # type: ignore[union-attr,arg-type]
-        elif event.ts_ms > record.append_ms + policy.future_ms:  # type: ignore[union-attr]
-            refused.append((record, future_reason(event, record.append_ms, policy)))  # type: ignore[arg-type]
+        if isinstance(event, Refusal):
+            refused.append((record, event.reason))
+        elif event.ts_ms > record.append_ms + policy.future_ms:
+            refused.append((record, future_reason(event, record.append_ms, policy)))
         else:
-            events.append(event)  # type: ignore[arg-type]
+            events.append(event)
             kept.append(record)
     return Ingested(make_chunk(events, [record.offset for record in kept]), kept, refused)
 
@@ -47,5 +47,3 @@ def future_reason(event: Event, append_ms: int, policy: Events) -> str:
     """Why an event lies too far ahead of its append time."""
     ahead = event.ts_ms - append_ms
     return f"{event.type}.ts_ms: future, expected at most {policy.future_ms} ms after its arrival, got {ahead} ms"
-
-

@@ -33,8 +33,11 @@ _HEAT: Final = DENSE_INDEX["heat_log"]
 
 
 class ExampleChunk(msgspec.Struct, frozen=True, array_like=True):
-    """A message of `examples`, in columns: rows (`features.vector.ROW`) · heads (place in `settings.HEADS`) · labels
-    (uint8) · weights (float64) · positions (int64, -1 unknown) · ts_ms (int64, the impression's)."""
+    """A message of `examples`, in columns.
+
+    rows (`features.vector.ROW`) · heads (place in `settings.HEADS`) · labels (uint8) · weights (float64) ·
+    positions (int64, -1 unknown) · ts_ms (int64, the impression's).
+    """
 
     format: int
     rows: bytes
@@ -72,9 +75,9 @@ class LearnState:
         self.model = OnlineModel(len(heads), policy.slots_log2, FtrlPolicy.of(policy))
         self.progress = Progress(heads)
         self.examples = self._figures_at = 0
-        self._policy = policy
-        self._head_of = np.full(len(HEADS), -1, np.int64)
-        self._head_of[[HEADS.index(name) for name in heads]] = np.arange(len(heads))
+        self.policy = policy
+        self.head_of = np.full(len(HEADS), -1, np.int64)
+        self.head_of[[HEADS.index(name) for name in heads]] = np.arange(len(heads))
         self._images: list[tuple[int, NDArray[np.int64]]] = []
         self._next = 0
 
@@ -84,18 +87,20 @@ class LearnState:
         if "policy" in listed:
             kept = msgspec.msgpack.decode(listed["policy"])
             if kept != self._fingerprint():
-                msg = f"learner: these weights were learned with {kept}, not {self._fingerprint()}; set it back, or use a new folder"
-                raise ValueError(msg)
+                raise ValueError(
+                    f"learner: these weights were learned with {kept}, not {self._fingerprint()}; "
+                    "set it back, or use a new folder"
+                )
             self.examples = self._figures_at = msgspec.msgpack.decode(listed["examples"], type=int)
         if "progress" in listed:
             self.progress = Progress.decode(listed["progress"])
         for key in sorted(key for key in listed if key.startswith("w/")):
-            slots = self.model.load_slots(listed[key])
-            self._images.append((int(key[2:], 16), slots))
-            self._next = int(key[2:], 16) + 1
+            number, slots = int(key.removeprefix("w/"), base=16), self.model.load_slots(listed[key])
+            self._images.append((number, slots))
+            self._next = number + 1
 
     def _fingerprint(self) -> dict[str, Any]:
-        policy = self._policy
+        policy = self.policy
         return {
             "heads": list(self.heads), "alpha": policy.alpha, "beta": policy.beta, "l1": policy.l1, "l2": policy.l2,
             "slots_log2": policy.slots_log2,
@@ -141,12 +146,12 @@ def learn(state: LearnState, chunk: bytes) -> Effects:
     if stored.format != CHUNK_FORMAT:
         msg = f"examples: written in format {stored.format}, this rtrec reads {CHUNK_FORMAT}; use a newer rtrec"
         raise ValueError(msg)
-    head = state._head_of[np.frombuffer(stored.heads, np.uint8)]
+    head = state.head_of[np.frombuffer(stored.heads, np.uint8)]
     known = head >= 0
     rows = np.frombuffer(stored.rows, ROW)[known]
     label = np.frombuffer(stored.labels, np.uint8)[known].astype(np.float64)
     weight = np.frombuffer(stored.weights, np.float64)[known]
-    index, value = vectors(rows, np.frombuffer(stored.positions, np.int64)[known], state._policy.slots_log2)
+    index, value = vectors(rows, np.frombuffer(stored.positions, np.int64)[known], state.policy.slots_log2)
     p = state.model.learn(index, value, head[known], label, weight)
     state.progress.add(head[known], p, label, weight, rows["dense"][:, _HEAT], rows["user"])
     state.examples += len(rows)

@@ -18,6 +18,10 @@ def shadow_row(policy: Features, record: UserRecord | None, event: UserEvent) ->
     tokens: list[int] = []
     if policy.attributes:
         user = record.attributes if record is not None else {}
-        tokens = attribute_tokens(policy.attributes, {"user": user, "anchor": event.anchor_attributes or {}}, event.category)
-    rows = make_rows(policy, at, event.user_id, [event.anchor_id], [event.category], event.event.surface, dense, [tokens])
+        tokens = attribute_tokens(
+            policy.attributes, {"user": user, "anchor": event.anchor_attributes or {}}, event.category
+        )
+    rows = make_rows(
+        policy, at, event.user_id, [event.anchor_id], [event.category], event.event.surface, dense, [tokens]
+    )
     return rows.tobytes()
