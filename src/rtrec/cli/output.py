@@ -17,7 +17,7 @@ def emit(document: object, shown: Callable[[], Iterable[RenderableType]], *, as_
     if as_json or not sys.stdout.isatty():
         click.echo(msgspec.json.encode(document))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # ids are no markup
     for part in shown():
         console.print(part)
 
@@ -33,10 +33,12 @@ def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -
 
 
 def worded(value: object) -> str:
-    """A value for people.
+    r"""A value for people: grouped figures, and nothing in a text that would steer a terminal.
 
     >>> worded(1234567), worded(0.123456), worded(None), worded(True)
     ('1,234,567', '0.1235', '–', 'yes')
+    >>> worded("a\x1b[2J")
+    'a·[2J'
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -44,4 +46,6 @@ def worded(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1 else f"{value:,.1f}"
-    return "–" if value is None or value == "" else str(value)
+    if value is None or value == "":
+        return "–"
+    return "".join(one if one.isprintable() else "·" for one in str(value))

@@ -58,7 +58,8 @@ def user(user_id: str, data: Path, at_ms: int | None, config: Path | None, *, as
 def anchor_tables(record: Document) -> Iterator[RenderableType]:
     """An anchor for people: its room, its windows, what its heat is made of."""
     room = f"live in {worded(record['live_id'])}" if record["live"] else "not live"
-    yield f"[bold]{record['anchor_id']}[/] {room}, category {worded(record['category'])}, {record['viewers']:,} viewers"
+    name, category = worded(record["anchor_id"]), worded(record["category"])
+    yield f"{name}: {room}, category {category}, {record['viewers']:,} viewers"
     yield f"as of {record['as_of_ms']} ms, state {record['state']}, attributes {record['attributes']}"
     windows = record["windows"]
     columns = ("metric", *next(iter(windows.values())))
@@ -71,9 +72,10 @@ def anchor_tables(record: Document) -> Iterator[RenderableType]:
 
 def user_tables(record: Document) -> Iterator[RenderableType]:
     """A user for people."""
-    yield f"[bold]{record['user_id']}[/] as of {record['as_of_ms']} ms, attributes {record['attributes']}"
+    yield f"{worded(record['user_id'])}: as of {record['as_of_ms']} ms, attributes {record['attributes']}"
     yield f"gifts: {', '.join(f'{value:,} in {window}' for window, value in record['gift_value'].items())}"
-    yield f"follows {', '.join(record['follows']) or 'nobody'}; blocks {', '.join(record['blocked']) or 'nobody'}"
+    follows, blocked = (worded(", ".join(record[name])) for name in ("follows", "blocked"))
+    yield f"follows {follows}; blocks {blocked}"
     for name, title in (("tastes", "tastes"), ("familiarity", "familiar anchors"), ("recent_views", "recent views")):
         rows = record[name]
         if rows:
