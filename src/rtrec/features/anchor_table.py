@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rtrec.events.ids import hash_id
 from rtrec.features.decay import HALF_LIVES
 from rtrec.features.tiles import TILES
 from rtrec.settings import METRICS
@@ -85,7 +86,7 @@ class AnchorTable:
     def __len__(self) -> int:
         return len(self.names)
 
-    def slot(self, name: str, hashed: int) -> int:
+    def slot(self, name: str) -> int:
         """The row of an anchor, a fresh empty one if it has none."""
         found = self.slots.get(name)
         if found is not None:
@@ -97,7 +98,7 @@ class AnchorTable:
             self.rows = grown
         self.slots[name] = place
         self.names.append(name)
-        self.rows["anchor"][place] = hashed
+        self.rows["anchor"][place] = hash_id(name)
         return place
 
     def keep(self, names: list[str]) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rtrec.events.ids import hash_id
 from rtrec.features import anchor_codec, anchor_meta
 from rtrec.features.anchor_meta import AnchorMeta
 from rtrec.features.anchor_table import ENDED, Anchors, AnchorTable
@@ -49,7 +48,7 @@ class AnchorView:
             elif key.startswith("m/"):
                 metas.append((key[2:], anchor_meta.decode(value)))
         with self.lock:
-            slots = [self.table.slot(name, hash_id(name)) for name in names]
+            slots = [self.table.slot(name) for name in names]
             anchor_codec.decode_into(self.table.rows, slots, records, int(self.rules["half_life"][0]))
             self.meta.update(metas)
             self.newest_ms = max(self.newest_ms, newest_ms)

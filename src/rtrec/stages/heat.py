@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rtrec.events.columns import EventChunk
 from rtrec.events.hash_index import HashIndex
-from rtrec.events.ids import hash_id, hash_in
+from rtrec.events.ids import hash_in
 from rtrec.events.schema import ANCHOR_PROFILE, GIFT, IMPRESSION, Event
 from rtrec.events.user_events import UserEvent
 from rtrec.features import anchor_codec, anchor_meta
@@ -133,7 +133,7 @@ class HeatState:
                 self.meta[name] = meta
                 self.learn_category(meta.category)
             else:
-                slot = self.table.slot(name, hash_id(name))
+                slot = self.table.slot(name)
                 if value is not None:
                     slots.append(slot)
                     records.append(value)
@@ -184,7 +184,7 @@ def heat(state: HeatState, chunk: EventChunk) -> HeatResult:
     """Advance the partition by a chunk whose needs are loaded."""
     columns, rows = chunk.columns, state.table
     state.make_room(len(chunk), int((columns["type"] == GIFT).sum()))
-    places = [rows.slot(name, hash_id(name)) for name in chunk.anchors]
+    places = [rows.slot(name) for name in chunk.anchors]
     slots = np.array([*places, -1], np.int64)[columns["anchor"]]
     outcomes = np.zeros(len(chunk), OUTCOME)
     values = np.zeros((int((columns["type"] == IMPRESSION).sum()), N_ANCHOR_VALUES), np.float32)
@@ -203,13 +203,13 @@ def heat(state: HeatState, chunk: EventChunk) -> HeatResult:
     return HeatResult(effects, outcomes, values, words)
 
 
-def rank_scores(anchors: Anchors, rules: HeatRules) -> NDArray[np.float64]:
-    """log2(S) + L / half-life of each row; `NO_HEAT` where heat at its newest event is at most 1e-9."""
+def rank_scores(anchors: Anchors, slots: NDArray[np.int64], rules: HeatRules) -> NDArray[np.float64]:
+    """log2(S) + L / half-life of some rows; `NO_HEAT` where heat at its newest event is at most 1e-9."""
     half_life = int(HALF_LIVES_MS[rules["half_life"][0]])
-    values = anchors["heat"].copy()
-    values[:, GIFTS : GIFTS + REVERSIBLE] += anchors["heat_low"]
-    total = values @ rules["weights"][0]
-    landmarks, since = np.divmod(anchors["last_ms"], LANDMARK_HALF_LIVES * half_life)
+    values = anchors["heat"][slots]
+    values[:, GIFTS : GIFTS + REVERSIBLE] += anchors["heat_low"][slots]
+    total = (values * rules["weights"][0]).sum(axis=1)
+    landmarks, since = np.divmod(anchors["last_ms"][slots], LANDMARK_HALF_LIVES * half_life)
     hot = total > LEAST_HEAT * np.exp2(since / half_life)
     return np.where(hot, np.log2(np.where(hot, total, 1.0)) + landmarks * LANDMARK_HALF_LIVES, NO_HEAT)
 
@@ -217,8 +217,9 @@ def rank_scores(anchors: Anchors, rules: HeatRules) -> NDArray[np.float64]:
 def rerank(state: HeatState, anchors: Sequence[str]) -> Effects:
     """Ranking scores of anchors in memory under the present weights."""
     effects = Effects()
-    rows = state.table.rows[[state.table.slots[anchor] for anchor in anchors]]
-    effects.writes.ranks.update(zip(anchors, rank_scores(rows, state.rules).tolist(), strict=True))
+    slots = np.array([state.table.slots[anchor] for anchor in anchors], np.int64)
+    scores = rank_scores(state.table.rows, slots, state.rules)
+    effects.writes.ranks.update(zip(anchors, scores.tolist(), strict=True))
     return effects
 
 
@@ -263,7 +264,8 @@ def _write_records(state: HeatState, dirty: NDArray[np.int64], effects: Effects)
     names = [state.table.names[slot] for slot in dirty.tolist()]
     records = anchor_codec.encode_slots(state.table.rows, dirty, state.half_life)
     effects.writes.puts.update(zip((f"a/{name}" for name in names), records, strict=True))
-    effects.writes.ranks.update(zip(names, rank_scores(state.table.rows[dirty], state.rules).tolist(), strict=True))
+    scores = rank_scores(state.table.rows, dirty, state.rules)
+    effects.writes.ranks.update(zip(names, scores.tolist(), strict=True))
 
 
 def _write_chunks(
