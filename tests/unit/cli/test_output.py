@@ -26,10 +26,10 @@ USER: dict[str, Any] = {
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], str]:
     """What a terminal of 160 columns gets."""
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "160")
 
     def show(parts: Any) -> str:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
         emit({}, lambda: parts, as_json=False)
         return capsys.readouterr().out
 
@@ -51,7 +51,9 @@ def test_a_user_is_shown_with_tastes_and_familiar_anchors(shown: Callable[[Any],
 
 def test_what_producers_wrote_cannot_steer_a_terminal(shown: Callable[[Any], str]) -> None:
     """A dead letter's original is anybody's bytes."""
-    assert "\x1b" not in shown([grid("t", ("original",), [["\x1b]0;owned\x07 [link=x]y[/link]"]])])
+    text = shown([grid("t", ("original",), [["\x1b]0;owned\x07 [link=x]y[/link]"]])])
+    assert "·]0;owned· [link=x]y[/link]" in text
+    assert "\x1b]" not in text
 
 
 def test_where_stdout_is_no_terminal_it_is_json(capsys: pytest.CaptureFixture[str]) -> None:
