@@ -13,7 +13,7 @@ from tests.oracle.acceptance import ACCEPTED, Acceptance, is_reversal
 from tests.oracle.caps import Caps
 from tests.oracle.ledger import Addition, Gift
 from tests.oracle.rooms import Rooms
-from tests.oracle.rules import BLOCK_MS, HALF_LIVES, IDLE_MS, METRICS, WINDOWS, Event, Rules, identity
+from tests.oracle.rules import BLOCK_MS, HALF_LIVES, IDLE_MS, METRICS, NO_HEAT, WINDOWS, Event, Rules, identity
 
 Sums = dict[str, dict[str, float]]
 
@@ -73,14 +73,15 @@ class Anchor:
         return sums
 
     def heat_values(self, at_ms: int) -> dict[str, float]:
-        """Weighted metric -> decayed, capped value."""
+        """Weighted metric -> decayed, capped value; all are 0 once their weighted sum is at most 1e-9."""
         half_life_ms = HALF_LIVES[self.rules.half_life]
         values = {metric: 0.0 for metric in METRICS if self.rules.weights.get(metric, 0.0) > 0.0}
         for addition in self.additions:
             power = exp2((addition.ts_ms - at_ms) / half_life_ms)
             for metric in values.keys() & addition.heat.keys():
                 values[metric] += addition.heat[metric] * power
-        return values
+        total = sum(self.rules.weights[metric] * value for metric, value in values.items())
+        return values if total > NO_HEAT else dict.fromkeys(values, 0.0)
 
     def score(self, at_ms: int) -> float:
         """Heat."""
@@ -165,8 +166,7 @@ class Partition:
         for anchor in self.anchors.values():
             room = anchor.rooms.current
             if room is not None and room.live(max(at_ms, anchor.last_event_ms)) and not self.idle(anchor):
-                score = anchor.score(at_ms)
-                rows.append((anchor.anchor_id, score if score > 1e-9 else 0.0))
+                rows.append((anchor.anchor_id, anchor.score(at_ms)))
         return sorted(rows, key=lambda row: (-row[1], row[0]))
 
 

@@ -138,3 +138,21 @@ def counters(events: list[Event]) -> dict[str, Any]:
         for anchor_id, answer in answers.items()
         if answer is not None
     }
+
+
+@pytest.mark.parametrize(("people", "share"), [(1_024, 0.0), (6_000, 0.02)])
+def test_people_of_a_block_are_exact_to_1024_and_within_2_percent_beyond(
+    people: int, share: float, tmp_path: Path
+) -> None:
+    """Everyone comes twice within five minutes; the count is of people."""
+    start_ms = 1_600_000_200_000
+    events: list[Event] = [
+        {"event_id": n, "type": "view_start", "ts_ms": start_ms + n % 299_000, "anchor_id": "a", "user_id": n % people}
+        for n in range(2 * people)
+    ]
+    with Embedded.open(tmp_path, Settings()) as host:
+        host.append_lines(lines(events))
+        host.drain()
+        answer = host.show_anchor("a", at_ms=start_ms + 299_000)
+    assert answer is not None
+    assert abs(answer["windows"]["watchers"]["1h"] - people) <= share * people
