@@ -28,6 +28,12 @@ Built-in defaults are overridden by `rtrec.toml` in the working directory (or `-
 `RTREC_HEAT_WEIGHTS='{ watchers = 1.0 }'`. A table or list is replaced whole. `rtrec config check` names every fault,
 `rtrec config show` prints what is in force. `configs/rtrec.toml` holds every default, to start from.
 """
+COMMANDS_INTRO = """\
+`rtrec COMMAND` is also `python -m rtrec.cli COMMAND`. Data goes to stdout, as one JSON document with `--json` or where
+stdout is no terminal, else as tables; progress and logs go to stderr. Exit codes: 0 done, 1 failed at run time,
+2 wrong usage or configuration. Settings come from built-in defaults, then `rtrec.toml` in the working directory (or
+`--config FILE`), then `RTREC_…` environment variables (docs/settings.md).
+"""
 SPARSE_INTRO = """\
 Tokens are hashed with XXH3-64 into `2^learner.slots_log2` slots. Attributes declared in `features.attributes` add a
 token each, and one for each of their crosses.
@@ -76,9 +82,8 @@ def metrics_page() -> str:
 
 def commands_page() -> str:
     """Every command's own help."""
-    parts = [f"# Commands\n\n{MADE_BY}\n"]
-    root = getattr(cli, "main", None)
-    for path, command in _commands(root, "rtrec") if isinstance(root, click.Command) else ():
+    parts = [f"# Commands\n\n{MADE_BY}\n", COMMANDS_INTRO]
+    for path, command in _commands(cli.main, "rtrec"):
         context = click.Context(command, info_name=path, terminal_width=PAGE_WIDTH, max_content_width=PAGE_WIDTH)
         parts.append(f"## {path}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
