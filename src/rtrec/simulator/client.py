@@ -4,9 +4,11 @@ Rules
 -----
 - One connection, one thread. A connection that the server has closed meanwhile is opened again, once, and
   the request sent again: events carry ids and reads change nothing, so a repeat is harmless.
+- A busy server (429, 503) is asked again for a while.
 - An answer of 400 or above raises `ApiError` with the problem document's words.
 """
 
+import time
 from http.client import HTTPConnection, HTTPException
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +18,9 @@ import msgspec
 from rtrec.simulator.pace import Fields
 
 TIMEOUT_S: Final = 10.0
+BUSY: Final = (429, 503)
+BUSY_RETRIES: Final = 20
+BUSY_S: Final = 0.25
 MAX_BATCH: Final = 2_000
 """Events of one request at most; the contract takes 10,000 and 8 MiB."""
 
@@ -31,10 +36,11 @@ class ApiError(RuntimeError):
 class Client:
     """The API at `base_url` (http://host:port)."""
 
-    def __init__(self, base_url: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, base_url: str, timeout_s: float = TIMEOUT_S, busy_retries: int = BUSY_RETRIES) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "http" or parts.hostname is None:
             raise ValueError(f"expected http://host:port, got {base_url}")
+        self._busy_retries = busy_retries
         self._connection = HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout_s)
 
     def get(self, path: str) -> Fields:
@@ -65,14 +71,22 @@ class Client:
 
     def _ask(self, method: str, path: str, body: Fields | None) -> Fields:
         data = None if body is None else msgspec.json.encode(body)
-        try:
-            status, content = self._exchange(method, path, data)
-        except (ConnectionError, HTTPException):
-            self._connection.close()
-            status, content = self._exchange(method, path, data)
+        status, content = self._exchange_again(method, path, data)
+        for _ in range(self._busy_retries):
+            if status not in BUSY:
+                break
+            time.sleep(BUSY_S)
+            status, content = self._exchange_again(method, path, data)
         if status >= 400:
             raise ApiError(status, _why(content))
         return msgspec.json.decode(content, type=Fields) if content else {}
+
+    def _exchange_again(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
+        """Once more over a new connection where the server has hung up on the old one."""
+        try:
+            return self._exchange(method, path, data)
+        except (ConnectionError, HTTPException):
+            return self._exchange(method, path, data)
 
     def _exchange(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"} if data is not None else {}

@@ -1,7 +1,7 @@
 """The demo from start to end: server, people, screen, incidents at their moments, summary."""
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -30,6 +30,8 @@ class Summary(NamedTuple):
     examples: int
     ctr_learned: float
     ctr_heat_only: float
+    ctr_learned_recent: float
+    ctr_heat_only_recent: float
     events: int
     recommendations: int
     incidents: list[Outcome]
@@ -58,7 +60,8 @@ def run(server: Server, console: Console, seconds: float | None) -> Summary:
         except KeyboardInterrupt:
             console.print("ending …")
         platform.stop()
-        screen.curves.read(client)
+        with suppress(OSError):  # ended by Ctrl-C while the server was down: the last figures stand
+            screen.curves.read(client)
         return _summary(platform, screen)
 
 
@@ -76,14 +79,17 @@ def _watch(platform: Platform, incidents: Incidents, screen: Screen, seconds: fl
 
 def _summary(platform: Platform, screen: Screen) -> Summary:
     click, buckets = screen.curves.click, platform.ledger.buckets
+    learned, by_heat = (buckets.get(name, Bucket()) for name in (DEFAULT, HEAT_ONLY))
     online, heat_only = click.online.auc, click.heat_only.auc
     return Summary(
         online_auc=online,
         heat_only_auc=heat_only,
         auc_difference=None if online is None or heat_only is None else online - heat_only,
         examples=click.examples,
-        ctr_learned=buckets.get(DEFAULT, Bucket()).rate,
-        ctr_heat_only=buckets.get(HEAT_ONLY, Bucket()).rate,
+        ctr_learned=learned.rate,
+        ctr_heat_only=by_heat.rate,
+        ctr_learned_recent=learned.recent_rate,
+        ctr_heat_only_recent=by_heat.recent_rate,
         events=platform.ledger.events,
         recommendations=platform.asks,
         incidents=screen.outcomes,
@@ -96,7 +102,8 @@ def summary_lines(summary: Summary) -> list[str]:
     return [
         f"{summary.events:,} events, {summary.recommendations:,} recommendations, {summary.examples:,} click examples",
         f"click AUC: {figure(summary.online_auc)} online, {figure(summary.heat_only_auc)} by heat alone: {more}",
-        f"click-through: learned {summary.ctr_learned:.1%}, heat-only {summary.ctr_heat_only:.1%}",
+        f"click-through of late: {summary.ctr_learned_recent:.1%} learned, {summary.ctr_heat_only_recent:.1%} by heat alone",
+        f"click-through in all: {summary.ctr_learned:.1%} learned, {summary.ctr_heat_only:.1%} by heat alone",
         f"incidents: {sum(outcome.ok for outcome in summary.incidents)} of {len(summary.incidents)} as promised",
     ]
 

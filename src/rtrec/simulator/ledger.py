@@ -7,7 +7,7 @@ Rules
 - A reversal takes out what its original added.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -19,6 +19,8 @@ COUNTERS: Final = (
 )  # fmt: skip
 """The metrics of an anchor that count events; three more count people."""
 
+RECENT: Final = 1_000
+
 ONE: Final = {
     "impression": "impressions", "click": "clicks", "view_start": "views", "comment": "comments",
     "follow": "follows", "share": "shares",
@@ -27,15 +29,34 @@ ONE: Final = {
 
 @dataclass(slots=True)
 class Bucket:
-    """What users of one variant were shown and clicked."""
+    """What users of one variant were shown and clicked, in all and of late.
+
+    >>> bucket = Bucket()
+    >>> for clicked in (False, False, True, False, False): bucket.add(clicked=clicked)
+    >>> bucket.rate, bucket.recent_rate
+    (0.25, 0.25)
+    """
 
     impressions: int = 0
     clicks: int = 0
+    _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def add(self, *, clicked: bool) -> None:
+        """Count a click, or an impression."""
+        self.clicks += clicked
+        self.impressions += not clicked
+        self._recent.append(clicked)
 
     @property
     def rate(self) -> float:
         """Clicks per impression; 0 before the first."""
-        return self.clicks / self.impressions if self.impressions else 0.0
+        return self.clicks / max(1, self.impressions)
+
+    @property
+    def recent_rate(self) -> float:
+        """The same over the newest `RECENT` impressions and clicks."""
+        clicks = sum(self._recent)
+        return clicks / max(1, len(self._recent) - clicks)
 
 
 @dataclass(slots=True)
@@ -91,6 +112,5 @@ class Ledger:
         variant = self.variant_of.get(str(event.get("user_id")))
         if variant is None or "request_id" not in event:
             return
-        bucket = self.buckets.setdefault(variant, Bucket())
-        bucket.impressions += event["type"] == "impression"
-        bucket.clicks += event["type"] == "click"
+        if event["type"] in ("impression", "click"):
+            self.buckets.setdefault(variant, Bucket()).add(clicked=event["type"] == "click")

@@ -156,8 +156,11 @@ def incident_line(outcome: Outcome) -> Text:
 
 def click_through(buckets: dict[str, Bucket]) -> str:
     """Clicks per impression of both buckets."""
-    learned, by_heat = (buckets.get(name, Bucket()).rate for name in (DEFAULT, HEAT_ONLY))
-    return f"click-through learned {learned:.1%} heat-only {by_heat:.1%}"
+    learned, by_heat = (buckets.get(name, Bucket()) for name in (DEFAULT, HEAT_ONLY))
+    return (
+        f"click-through of late: learned {learned.recent_rate:.1%}, heat-only {by_heat.recent_rate:.1%}"
+        f" (in all {learned.rate:.1%}, {by_heat.rate:.1%})"
+    )
 
 
 def figure(value: float | None) -> str:

@@ -80,7 +80,7 @@ class Server:
             child.wait()
 
     def _ready(self) -> bool:
-        client = Client(self.url, timeout_s=2.0)
+        client = Client(self.url, timeout_s=2.0, busy_retries=0)
         try:
             client.get("/readyz")
         except (OSError, HTTPException, ApiError):

@@ -17,13 +17,11 @@ from typing import BinaryIO, Final, cast
 
 import msgspec
 
-from rtrec.simulator.client import ApiError, Client
+from rtrec.simulator.client import Client
 from rtrec.simulator.pace import Fields
 
 LINES_PER_WRITE: Final = 1_000
 TICK_S: Final = 0.05
-RETRIES: Final = 20
-RETRY_S: Final = 0.5
 
 
 def write_lines(events: Iterable[Fields], target: BinaryIO) -> int:
@@ -60,27 +58,15 @@ def post_events(events: Iterable[Fields], client: Client) -> tuple[int, int]:
         ts_ms = cast(int, event["ts_ms"])
         if waiting and ts_ms > flush_at_ms:
             _sleep_until(flush_at_ms)
-            taken += len(_send(waiting, client))
+            taken += len(client.send(waiting))
             waiting = []
         if not waiting:
             flush_at_ms = ts_ms + int(1_000 * TICK_S)
         waiting.append(event)
         sent += 1
     _sleep_until(flush_at_ms)
-    return taken + len(_send(waiting, client)), sent
+    return taken + len(client.send(waiting)), sent
 
 
 def _sleep_until(at_ms: int) -> None:
     time.sleep(max(0.0, at_ms / 1_000.0 - time.time()))
-
-
-def _send(events: list[Fields], client: Client) -> list[Fields]:
-    """A busy server (503, 429) is asked again; events have ids, so a repeat counts once."""
-    for _ in range(RETRIES):
-        try:
-            return client.send(events)
-        except ApiError as error:
-            if error.status not in (429, 503):
-                raise
-            time.sleep(RETRY_S)
-    return client.send(events)

@@ -20,11 +20,11 @@ CITIES: Final = ("Beijing", "Shanghai", "Chengdu", "Guangzhou", "Harbin", "Xi'an
 GENDERS: Final = ("f", "m")
 AGES: Final = (16, 65)
 
-BASE_LOG_ODDS: Final = -3.0
+BASE_LOG_ODDS: Final = -3.4
 OWN_TASTE: Final = 0.7
-SHARED_TASTE: Final = 0.35
+SHARED_TASTE: Final = 0.7
 LOVED_CATEGORIES: Final = 2
-LOVED_TASTE: Final = 2.6
+LOVED_TASTE: Final = 2.4
 FAVOURITES: Final = 3
 FAVOURITE_TASTE: Final = 1.2
 CHARM: Final = 0.3

@@ -1,6 +1,6 @@
 """The app's books: the contract's counters, reversals, click-through by variant."""
 
-from rtrec.simulator.ledger import COUNTERS, Ledger
+from rtrec.simulator.ledger import COUNTERS, RECENT, Bucket, Ledger
 from rtrec.simulator.pace import Fields
 from rtrec.simulator.simulation import Simulation
 
@@ -45,4 +45,12 @@ def test_click_through_counts_what_requests_have_shown_by_the_users_variant() ->
     ledger.take([shown, shown, clicked, clicked | {"user_id": "v"}, {"event_id": "2", "type": "click", "user_id": "u"}])
     assert (ledger.buckets["default"].impressions, ledger.buckets["default"].clicks) == (2, 1)
     assert ledger.buckets["default"].rate == 0.5
-    assert ledger.buckets["heat_only"].rate == 0.0
+    assert (ledger.buckets["heat_only"].impressions, ledger.buckets["heat_only"].clicks) == (0, 1)
+
+
+def test_the_recent_rate_forgets() -> None:
+    """A thousand impressions without a click leave nothing of an earlier success."""
+    bucket = Bucket()
+    for clicked in (*(False, True) * 500, *(False,) * RECENT):
+        bucket.add(clicked=clicked)
+    assert (bucket.rate, bucket.recent_rate) == (500 / 1_500, 0.0)
