@@ -4,9 +4,10 @@ from importlib.metadata import version
 from typing import Final
 
 from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 
 from rtrec.adapters.prometheus import Collector
-from rtrec.api import anchors, events, health, hot, metrics, models, openapi, problems, recommend, score, users
+from rtrec.api import anchors, events, health, hot, metrics, models, openapi, page, problems, recommend, score, users
 from rtrec.api.middleware import Observed
 from rtrec.api.serving import Host
 from rtrec.settings import Settings
@@ -32,7 +33,12 @@ def create_app(host: Host, collectors: dict[str, Collector], settings: Settings)
     settings: how far in the future an event may lie.
     """
     app = FastAPI(
-        title="rtrec", version=version("rtrec-live"), description=ABOUT, redirect_slashes=False, redoc_url=None
+        title="rtrec",
+        version=version("rtrec-live"),
+        description=ABOUT,
+        redirect_slashes=False,
+        redoc_url=None,
+        docs_url=None,
     )
     app.state.host, app.state.metrics, app.state.settings = host, collectors, settings
     for resource in RESOURCES:
@@ -41,4 +47,5 @@ def create_app(host: Host, collectors: dict[str, Collector], settings: Settings)
     app.add_middleware(Observed, metrics=collectors)
     described = [route for resource in RESOURCES for route in resource.router.routes]
     app.openapi = lambda: openapi.document(app, described)  # type: ignore[method-assign] # FastAPI's documented way
+    app.add_api_route("/docs", lambda: HTMLResponse(page.page(app.openapi())), include_in_schema=False)
     return app

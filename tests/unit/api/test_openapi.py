@@ -1,11 +1,13 @@
 """`/openapi.json` describes every route whole: bodies and answers by schema, with examples, and every error."""
 
+import re
+from html import escape
 from typing import Any
 
 import msgspec
 import pytest
 
-from rtrec.api import openapi
+from rtrec.api import openapi, page
 from rtrec.api.events import EventsRequest
 from tests.unit.api.conftest import AppClient
 
@@ -77,5 +79,14 @@ def test_errors_are_problem_documents_and_say_when(document: dict[str, Any]) -> 
                 assert list(spec["responses"][str(status)]["content"]) == ["application/problem+json"], name
 
 
-def test_the_documentation_page_is_there(client: AppClient) -> None:
-    assert client.get("/docs").status_code == 200
+def test_the_documentation_page_describes_every_operation_and_loads_nothing(
+    client: AppClient, document: dict[str, Any]
+) -> None:
+    """A script from elsewhere would leave the page empty where there is no internet."""
+    response = client.get("/docs")
+    assert response.headers["content-type"].startswith("text/html")
+    for name, spec in operations(document).items():
+        assert f'id="{page._anchor(*name.split())}"' in response.text
+        assert escape(spec["summary"]) in response.text
+    assert set(re.findall(r'(?:src|href)="([^#"][^"]*)"', response.text)) == {"openapi.json"}
+    assert "<script" not in response.text
