@@ -59,9 +59,9 @@ class Live:
         pause = IDLE_S
         while not self._stopping.is_set():
             try:
+                self._host.wake.clear()
                 if not self._turn():
                     self._host.wake.wait(IDLE_S)
-                self._host.wake.clear()
                 pause, self._host.serving.reasons = IDLE_S, []
             except Exception as error:  # the stream must go on; what failed is said, and tried again
                 _log.exception("a step failed; trying again in %.2f s", pause)
