@@ -4,6 +4,8 @@ Rules
 -----
 - `decode` tries the struct's decoder first (half a microsecond); only what that refuses is read again,
   slowly, field by field, to say why, or to accept it where the fault is in a field its type does not use.
+- What its type does not list is taken out of an event, so that no stage can read it by mistake.
+- The struct's decoder does not check the UTF-8 of what it passes over; a line that is not ASCII is checked whole.
 - Each line is decoded alone: joined lines would let one line's brackets close another's.
 - Nothing here raises for bad input.
 """
@@ -11,7 +13,8 @@ Rules
 import json
 import math
 from collections.abc import Callable
-from typing import Any, Final, get_type_hints
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 
@@ -26,6 +29,7 @@ from rtrec.events.schema import (
     MIN_TS_MS,
     TYPES,
     Event,
+    EventType,
     Kind,
 )
 
@@ -33,8 +37,33 @@ MAX_SHOWN_CHARS: Final = 80
 NEGATIVE_KINDS: Final = frozenset({"not_interested", "block", "report"})
 
 _FIELD_TYPES: Final = get_type_hints(Event, include_extras=True)
-_ID_FIELDS: Final = tuple(name for name, kind in FIELDS.items() if kind is Kind.ID)
 _decode_struct: Final[Callable[[bytes], Event]] = msgspec.json.Decoder(Event).decode
+
+
+_Read = Callable[[Event], tuple[Any, ...]]
+
+
+class _Fields(NamedTuple):
+    """A type's needs, its ids and what it does not list, with readers of many at once: one by one is slow."""
+
+    needs: tuple[str, ...]
+    ids: tuple[str, ...]
+    others: tuple[str, ...]
+    read_needs: _Read
+    read_ids: _Read
+    read_others: _Read
+    no_others: tuple[None, ...]
+
+
+def _fields_of(kind: EventType) -> _Fields:
+    listed = {*ENVELOPE, *ENVELOPE_MAY, *kind.needs, *kind.may}
+    ids = tuple(name for name in FIELDS if name in listed and FIELDS[name] is Kind.ID)
+    others = tuple(name for name in FIELDS if name not in listed)
+    needs = ("event_id", *kind.needs)  # two names at least: of one, attrgetter gives no tuple
+    return _Fields(needs, ids, others, attrgetter(*needs), attrgetter(*ids), attrgetter(*others), (None,) * len(others))
+
+
+_FIELDS_OF: Final = {name: _fields_of(kind) for name, kind in TYPES.items()}
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -60,6 +89,8 @@ def decode(line: bytes, length: int | None = None) -> Event | Refusal:
     if (length or len(line)) > MAX_EVENT_BYTES:
         return Refusal(f"event: expected at most {MAX_EVENT_BYTES} bytes, got {length or len(line)}")
     try:
+        if not line.isascii():
+            line.decode()
         event = _decode_struct(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _explain(line)
@@ -67,34 +98,49 @@ def decode(line: bytes, length: int | None = None) -> Event | Refusal:
 
 
 def _finish(event: Event) -> Event | Refusal:
-    """Ids to strings, then what the struct cannot say: the type, its needs, the version."""
-    fault = _ids_to_text(event)
-    if fault is not None:
-        return fault
-    kind = TYPES.get(event.type)
-    if kind is None:
+    """What the struct cannot say: the type, what it lists, ids as strings, its needs, the version."""
+    fields = _FIELDS_OF.get(event.type)
+    if fields is None:
         return _refuse(event, "event.type", "one of " + ", ".join(TYPES), event.type)
-    for name in kind.needs:
-        if getattr(event, name) is None and not (name == "value" and event.reversal_of is not None):
-            return Refusal(f"{event.type}.{name}: missing", str(event.event_id))
+    if fields.read_others(event) != fields.no_others:
+        for name in fields.others:
+            setattr(event, name, None)
+    for one in fields.read_ids(event):
+        if one.__class__ is int:
+            fault = _ids_to_text(event, fields.ids)
+            if fault is not None:
+                return fault
+            break
+    if event.follows is not None and (fault := _follows_to_text(event)) is not None:
+        return fault
+    if None in fields.read_needs(event):
+        for name in fields.needs:
+            if getattr(event, name) is None and not (name == "value" and event.reversal_of is not None):
+                return Refusal(f"{event.type}.{name}: missing", str(event.event_id))
     if event.schema_version is not None and event.schema_version not in ACCEPTED_MAJORS:
         accepted = " or ".join(map(str, sorted(ACCEPTED_MAJORS)))
         return _refuse(event, f"{event.type}.schema_version", accepted, event.schema_version)
-    if event.kind is not None and event.type == "negative" and event.kind not in NEGATIVE_KINDS:
+    if event.kind is not None and event.kind not in NEGATIVE_KINDS:
         return _refuse(event, "negative.kind", Kind.NEGATIVE.value, event.kind)
     return event
 
 
-def _ids_to_text(event: Event) -> Refusal | None:
+def _ids_to_text(event: Event, names: tuple[str, ...]) -> Refusal | None:
     """Integer ids become their decimal strings, and are bounded by their digits."""
-    for name in _ID_FIELDS:
+    for name in names:
         value = getattr(event, name)
         if value.__class__ is int:
             if len(str(value)) > MAX_ID_CHARS:
                 return _refuse(event, f"{event.type}.{name}", Kind.ID.value, value)
             setattr(event, name, str(value))
-    if event.follows is not None:
-        event.follows = [str(one) for one in event.follows]
+    return None
+
+
+def _follows_to_text(event: Event) -> Refusal | None:
+    ids = [str(one) for one in event.follows or ()]
+    if any(len(one) > MAX_ID_CHARS for one in ids):
+        return _refuse(event, f"{event.type}.follows", Kind.IDS.value, ids)
+    event.follows = list[str | int](ids)
     return None
 
 
@@ -138,7 +184,7 @@ def _from_fields(loaded: dict[str, Any]) -> Event | Refusal:
         fault = _fault(name, value)
         if fault:
             return Refusal(f"{where}.{name}: {fault}", known_id)
-        values[name] = value
+        values[name] = msgspec.convert(value, _FIELD_TYPES[name])
     return _finish(Event(**values))
 
 

@@ -5,7 +5,7 @@ Rules
 - Key 0 marks an empty place, so 0 is never a key (`ids.hash_id` never returns it).
 - Nothing is deleted in place: a map is rebuilt without what has expired when it runs out of room, so that
   a look-up never meets a tombstone.
-- At most half full: the caller makes room for a whole chunk (`HashIndex.reserve`) before a kernel runs.
+- At most half full: the caller makes room for a whole chunk (`HashIndex.has_room`, `rebuild`) before a kernel runs.
 """
 
 from typing import Any
