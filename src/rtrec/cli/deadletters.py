@@ -9,7 +9,7 @@ from rtrec.cli import options
 from rtrec.cli.output import emit, grid
 
 if TYPE_CHECKING:
-    from rtrec.runtime.host import Reader
+    from rtrec.runtime.reader import Reader
 
 PAGE = 500
 SHOWN_CHARS = 60

@@ -10,7 +10,7 @@ import click
 from rtrec.ports import OffsetTrimmed
 from rtrec.runtime.embedded import Embedded
 from rtrec.runtime.folder import FILE, FolderBusy
-from rtrec.runtime.host import Reader
+from rtrec.runtime.reader import Reader
 from rtrec.settings import Settings
 from rtrec.sources.source import SourceError
 

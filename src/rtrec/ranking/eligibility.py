@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from rtrec.features.anchor_meta import AnchorMeta
+from rtrec.ranking.anchor_state import AnchorState
 from rtrec.ranking.requests import Filter
-from rtrec.stages.control import AnchorState
 
 
 class Viewer(NamedTuple):

@@ -8,8 +8,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from rtrec.runtime import measure
 from rtrec.runtime.folder import FolderBusy
-from rtrec.runtime.host import Host, Reader
+from rtrec.runtime.host import Host
 from rtrec.runtime.live import Live, Reload
+from rtrec.runtime.reader import Reader
 from rtrec.runtime.replay import replay
 from rtrec.settings import Settings
 from rtrec.sources.source import Source

@@ -73,5 +73,3 @@ def is_served(path: Path) -> bool:
             return False
     except FolderBusy:
         return True
-
-

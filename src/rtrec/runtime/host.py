@@ -8,120 +8,42 @@ Rules
 - A step that fails throws the journey away; the next one starts from the store.
 """
 
-import hashlib
+import logging
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 
 from rtrec.labels.exposure import ScoredRow
-from rtrec.ports import Bounds, NewRecord, Owner, Verdict
+from rtrec.ports import NewRecord, Owner, Verdict
 from rtrec.runtime import journey
-from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, EXAMPLES, SCORED, FILE, TICKS, Folder, is_served, locked
+from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, EXAMPLES, SCORED, TICKS, Folder, locked
 from rtrec.runtime.journey import HEAT, OWNERS, Journey, Turn
-from rtrec.runtime.knowledge import Knowledge
+from rtrec.runtime.reader import Reader, now_ms
 from rtrec.runtime.retention import trim
-from rtrec.runtime.serving import Serving
 from rtrec.settings import Settings
 from rtrec.stages import dead_letters
-from rtrec.stages.heat import newest_of, rerank
+from rtrec.stages.heat import rerank
 from rtrec.stages.messages import Record
 
 SIDE_RECORDS: Final = 5_000
 TRIM_EVERY_STEPS: Final = 200
-RERANK_ANCHORS: Final = 2_000
+RERANK_ANCHORS: Final = 1_000
+_log = logging.getLogger("rtrec.host")
 _decode_scored = msgspec.msgpack.Decoder(list[ScoredRow]).decode
+
+
+class TooManyRefused(RuntimeError):
+    """The share of refused events is past its cap, and `dead_letters.on_cap` is "stop"."""
 
 
 class Fenced(RuntimeError):
     """The store refused a commit: another host has taken this folder over, or offsets do not fit."""
-
-
-def now_ms() -> int:
-    """The wall clock."""
-    return time.time_ns() // 1_000_000
-
-
-class Reader:
-    """What can be read of a folder without working on it."""
-
-    def __init__(self, folder: Folder, settings: Settings) -> None:
-        self.folder, self.settings = folder, settings
-        self.serving = Serving(Knowledge(settings, folder.store, now_ms), self._append_one, self.append_lines)
-
-    @classmethod
-    def read(cls, path: Path, settings: Settings) -> Self:
-        """Open a folder that another process may work on; FileNotFoundError where there is none."""
-        if not (path / FILE).exists():
-            msg = f"{path}: no rtrec data here; `rtrec replay` or `rtrec up` with --data makes it"
-            raise FileNotFoundError(msg)
-        reader = cls(Folder(path), settings)
-        reader.served = is_served(path)
-        return reader
-
-    served = False
-    """Whether another process works on the folder."""
-
-    def append(self, topic: str, records: Sequence[NewRecord], *, durable: bool = True) -> int:
-        """Append records to a topic; durable (fsynced) when it returns unless told otherwise."""
-        with self.folder.database.transaction(durable=durable):
-            return self.folder.log.append(topic, 0, records, now_ms())
-
-    def append_lines(self, lines: Sequence[bytes], *, durable: bool = True) -> int:
-        """Append raw events to `events`; an oversized one is cut before it is stored. Returns the first offset."""
-        records = [NewRecord(value, None, headers) for value, headers in map(dead_letters.cut, lines)]
-        return self.append(EVENTS, records, durable=durable)
-
-    def _append_one(self, topic: str, key: bytes, value: bytes) -> int:
-        return self.append(topic, [NewRecord(value, key)])
-
-    def newest_ms(self) -> int:
-        """Newest accepted event time, 0 before the first."""
-        stored = self.folder.store.get(HEAT, ["meta"])[0]
-        return 0 if stored is None else newest_of(stored)
-
-    def digest(self) -> dict[str, Any]:
-        """SHA-256 over canonical state, whole and by part."""
-        whole, parts = hashlib.sha256(), dict[str, Any]()
-        for part, data in journey.canonical(self.settings, self.folder.store.scan):
-            for one in (whole, parts.setdefault(part, hashlib.sha256())):
-                one.update(part.encode() + len(data).to_bytes(8, "little") + data)
-        return {"digest": whole.hexdigest(), "parts": {part: one.hexdigest() for part, one in sorted(parts.items())}}
-
-    def dead_letters(self, limit: int, offset: int | None = None) -> list[dict[str, Any]]:
-        """Dead letters from an offset on (None: from the oldest kept), in the order they came."""
-        start = self.folder.log.bounds(DEAD_LETTERS, 0).start
-        records = self.folder.log.read(DEAD_LETTERS, 0, max(start, offset or 0), limit)
-        return [_letter_json(record) for record in records]
-
-    def requeue(self, offsets: Iterable[int]) -> dict[str, Any]:
-        """Append whole dead letters to `events` again; those that were cut, or are gone, are refused with a reason."""
-        done, refused = 0, []
-        for offset in offsets:
-            record = _at(self.folder, offset)
-            letter = None if record is None else dead_letters.decode(record.value)
-            if letter is None or not letter.whole:
-                reason = "there is no dead letter at this offset" if letter is None else "only its first 64 KiB were kept"
-                refused.append({"offset": offset, "reason": reason})
-                continue
-            self.append(EVENTS, [NewRecord(letter.original)])
-            done += 1
-        return {"requeued": done, "refused": refused}
-
-    def close(self) -> None:
-        """Close the folder."""
-        self.folder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class Host(Reader):
@@ -135,8 +57,9 @@ class Host(Reader):
         self.counts: Counter[tuple[str, str]] = Counter()
         self.reasons: Counter[str] = Counter()
         self.steps = 0
+        self._alarm = False
         self.wake = threading.Event()
-        self.on_turn: Callable[[int, int], None] = lambda first_ms, last_ms: None
+        self.on_turn: Callable[[Turn], None] = lambda _: None
         self._load()
 
     @classmethod
@@ -167,13 +90,10 @@ class Host(Reader):
                 self._rerank()
 
     def _rerank(self) -> None:
-        state = self.journey.heat
-        anchors = [key[2:] for key, _ in self.folder.store.scan(HEAT, "a/")]
-        for begin in range(0, len(anchors), RERANK_ANCHORS):
-            keys = [f"{kind}/{one}" for one in anchors[begin : begin + RERANK_ANCHORS] if one not in state.table.slots for kind in "am"]
-            state.admit(keys, self.folder.store.get(HEAT, keys))
+        store = self.folder.store
+        for records in _pages(store.scan(HEAT, "a/"), RERANK_ANCHORS):
             turn = Turn()
-            turn.add(HEAT, rerank(state, anchors[begin : begin + RERANK_ANCHORS]))
+            turn.add(HEAT, rerank(records, self.journey.heat.rules))
             self._commit(turn, {})
 
     def close(self) -> None:
@@ -207,11 +127,11 @@ class Host(Reader):
         """Events in the log that are not committed."""
         return self.folder.log.bounds(EVENTS, 0).end - self._next[EVENTS]
 
-    def step(self, *, tick_ms: int | None = None) -> int:
+    def step(self) -> int:
         """Take one micro-batch through all stages and commit it. Returns how many messages were read."""
         with self._turns:
             try:
-                return self._step(tick_ms)
+                return self._step()
             except BaseException:
                 self._load()
                 raise
@@ -223,7 +143,7 @@ class Host(Reader):
             total += done
         return total
 
-    def _step(self, tick_ms: int | None) -> int:
+    def _step(self) -> int:
         turn, inputs = Turn(), dict[str, tuple[int, int]]()
         control = self._read(CONTROL, SIDE_RECORDS, inputs)
         self.journey.control_turn(control, turn)
@@ -273,19 +193,35 @@ class Host(Reader):
             known.users_ms = self.journey.profile.newest_ms
         self.counts.update(turn.counts)
         self.reasons.update(dead_letters.reason_class(letter.reason) for letter in turn.dead_letters)
-        self.on_turn(turn.first_ms, turn.last_ms)
+        self.on_turn(turn)
+        self._watch_refusals(turn)
         self.steps += 1
         if self.steps % TRIM_EVERY_STEPS == 0:
             trim(self.folder.log, self.settings.log, self._next, now_ms())
+
+    def _watch_refusals(self, turn: Turn) -> None:
+        """Say once that refusals are past their cap, and what is refused most; stop if so configured."""
+        alarm, before = self.journey.cap.alarm, self._alarm
+        self._alarm = alarm
+        if not alarm or before or not turn.dead_letters:
+            return
+        (reason, _), *_ = Counter(letter.reason for letter in turn.dead_letters).most_common(1)
+        policy = self.settings.dead_letters
+        text = (
+            f"more than {policy.cap_share:.0%} of the last {policy.cap_window} events were refused, most often: "
+            f"{reason}; `rtrec deadletters list` shows them"
+        )
+        _log.warning(text)
+        if policy.on_cap == "stop":
+            raise TooManyRefused(text)
 
     def totals(self) -> dict[str, int]:
         """What this process has taken: events = accepted + duplicates + dead_letters."""
         count = self.counts
         accepted, duplicates = count["heat", "accepted"], count["heat", "duplicate"]
         letters = count["ingest", "rejected"] + count["heat", "too_late"] + count["heat", "unknown_reversal"]
-        return {
-            "events": accepted + duplicates + letters, "accepted": accepted, "duplicates": duplicates, "dead_letters": letters,
-        }  # fmt: skip
+        events = accepted + duplicates + letters
+        return {"events": events, "accepted": accepted, "duplicates": duplicates, "dead_letters": letters}
 
 
 _INPUTS: Final[dict[Owner, tuple[str, ...]]] = {
@@ -296,19 +232,6 @@ _INPUTS: Final[dict[Owner, tuple[str, ...]]] = {
 }
 
 
-def _at(folder: Folder, offset: int) -> Record | None:
-    bounds: Bounds = folder.log.bounds(DEAD_LETTERS, 0)
-    if not bounds.start <= offset < bounds.end:
-        return None
-    return next(iter(folder.log.read(DEAD_LETTERS, 0, offset, 1)), None)
-
-
-def _letter_json(record: Record) -> dict[str, Any]:
-    letter = dead_letters.decode(record.value)
-    return {
-        "offset": record.offset, "reason": letter.reason, "topic": letter.topic, "partition": letter.partition,
-        "source_offset": letter.offset, "length": letter.length, "sha256": letter.sha256.hex(), "whole": letter.whole,
-        "original": letter.original[:1_024].decode("utf-8", "replace"),
-    }  # fmt: skip
-
-
+def _pages(items: Iterator[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:
+    while page := list(islice(items, size)):
+        yield page

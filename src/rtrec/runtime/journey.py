@@ -116,7 +116,7 @@ class Journey:
         )
         turn.add(PROFILE, effects)
         self._label(label.label(self.label, profiled), turn)
-        refused = {record.offset for record, _ in taken.refused}
+        refused = {letter.offset for letter in turn.dead_letters}
         for record in records:
             self.cap.add(refused=record.offset in refused)
 
@@ -149,7 +149,9 @@ class Journey:
 
 def canonical(settings: Settings, scan: Scan) -> Iterator[tuple[str, bytes]]:
     """(part, bytes) of everything stored, without trace of micro-batches, chunks or epochs: what a digest hashes."""
-    state = heat.HeatState(_rules(settings), seen_ids=settings.events.seen_ids, ledger_gifts=settings.events.ledger_gifts)
+    state = heat.HeatState(
+        _rules(settings), seen_ids=settings.events.seen_ids, ledger_gifts=settings.events.ledger_gifts
+    )
     state.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(HEAT, prefix))
     yield from heat.canonical(state, (item for prefix in ("a/", "m/") for item in scan(HEAT, prefix)))
     yield from (("users", part) for part in profile.canonical(scan(PROFILE, ""), settings.users))

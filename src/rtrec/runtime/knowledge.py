@@ -23,8 +23,8 @@ from rtrec.runtime.anchor_view import AnchorView
 from rtrec.runtime.journey import CONTROL, HEAT, PROFILE
 from rtrec.settings import Settings
 from rtrec.stages import profile
-from rtrec.stages.heat import newest_of
 from rtrec.stages.control import ControlState
+from rtrec.stages.heat import newest_of
 
 
 class Knowledge:
@@ -85,7 +85,9 @@ class Knowledge:
 
     def room(self, anchor: str, now_ms: int) -> Room:
         """What eligibility needs of an anchor. Hold the view's lock."""
-        return Room(anchor, self.view.is_live(anchor, now_ms), self.view.words(anchor), self.control.anchor(anchor, now_ms))
+        return Room(
+            anchor, self.view.is_live(anchor, now_ms), self.view.words(anchor), self.control.anchor(anchor, now_ms)
+        )
 
     def hottest(self, n: int, wanted: Filter, now_ms: int) -> list[tuple[str, float]]:
         """(anchor, heat) of the n hottest live, matching anchors that are not banned."""
@@ -109,5 +111,3 @@ class Knowledge:
         while page := self._store.top(HEAT, PAGE, skip):
             yield page
             skip += len(page)
-
-

@@ -15,8 +15,9 @@ from typing import Final
 
 from rtrec.ports import NewRecord
 from rtrec.ranking.requests import ScoreRequest
-from rtrec.runtime.host import Host, now_ms
 from rtrec.runtime.folder import SCORED, TICKS
+from rtrec.runtime.host import Host
+from rtrec.runtime.reader import now_ms
 from rtrec.settings import Settings
 
 IDLE_S: Final = 0.02
@@ -63,7 +64,7 @@ class Live:
                 if not self._turn():
                     self._host.wake.wait(IDLE_S)
                 pause, self._host.serving.reasons = IDLE_S, []
-            except Exception as error:  # the stream must go on; what failed is said, and tried again
+            except Exception as error:  # noqa: BLE001 - the stream must go on; what failed is said, and tried again
                 _log.exception("a step failed; trying again in %.2f s", pause)
                 self._host.serving.reasons = [f"the host's last step failed: {error}"]
                 self._stopping.wait(pause)
@@ -107,5 +108,3 @@ class Live:
             "totals": self._host.totals(),
             "lag_events": self._host.lag(),
         }
-
-

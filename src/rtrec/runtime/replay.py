@@ -8,8 +8,9 @@ import msgspec
 
 from rtrec.adapters.sqlite_sources import SourcePosition
 from rtrec.ports import NewRecord
-from rtrec.runtime.host import Host
 from rtrec.runtime.folder import EVENTS
+from rtrec.runtime.host import Host
+from rtrec.runtime.journey import Turn
 from rtrec.sources.source import Source, SourceLine, require_same
 
 STREAM: Final = "-"
@@ -62,10 +63,10 @@ class _Span:
         self.first_ms = self.last_ms = 0
         self._clock: tuple[int, float] | None = None
 
-    def add(self, first_ms: int, last_ms: int) -> None:
-        if last_ms:
-            self.first_ms = min(self.first_ms or first_ms, first_ms)
-            self.last_ms = max(self.last_ms, last_ms)
+    def add(self, turn: Turn) -> None:
+        if turn.last_ms:
+            self.first_ms = min(self.first_ms or turn.first_ms, turn.first_ms)
+            self.last_ms = max(self.last_ms, turn.last_ms)
 
     def wait_for(self, ts_ms: int, speed: float) -> None:
         """Sleep until the event clock, `speed` times the wall's, has reached an event."""

@@ -21,7 +21,9 @@ def trim(log: EventLog, policy: Log, read: Mapping[str, int], now_ms: int) -> No
     }  # fmt: skip
     for topic, records in keep.items():
         start, end = log.bounds(topic, 0)
-        before = min(max(end - records, _first_young(log, topic, start, end, now_ms - policy.keep_ms)), read.get(topic, end))
+        before = min(
+            max(end - records, _first_young(log, topic, start, end, now_ms - policy.keep_ms)), read.get(topic, end)
+        )
         if before > start:
             log.trim(topic, 0, before)
 

@@ -45,7 +45,10 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What candidates came to. score [N]; p [N, heads]; rows: features as used; last_ms [N]: newest event, 0 if none."""
+    """What candidates came to.
+
+    score [N]; p [N, heads]; rows: features as used; last_ms [N]: newest event, 0 if none.
+    """
 
     anchors: list[str]
     score: NDArray[np.float64]
@@ -78,7 +81,7 @@ def ask(
     return Asker(user_id, record, attributes, context, chosen, known.now_ms(), missing)
 
 
-def score(known: Knowledge, asker: Asker, anchors: Sequence[str], given: Mapping[str, Mapping[str, Any]]) -> Scored:
+def score(known: Knowledge, asker: Asker, anchors: Sequence[str], given: Mapping[str, dict[str, Any]]) -> Scored:
     """Score candidates. given: anchor → attribute values of the request that win over stored ones."""
     settings, view = known.settings, known.view
     with view.lock:
@@ -89,12 +92,14 @@ def score(known: Knowledge, asker: Asker, anchors: Sequence[str], given: Mapping
     categories = [one.category for one in words]
     viewer = user_values(asker.record, asker.now_ms)
     user_part = np.broadcast_to(viewer, (len(anchors), len(viewer)))
-    dense = np.concatenate([anchor_part, user_part, pair_values(asker.record, anchors, categories, asker.now_ms)], axis=1)
+    dense = np.concatenate(
+        [anchor_part, user_part, pair_values(asker.record, anchors, categories, asker.now_ms)], axis=1
+    )
     declared = settings.features.attributes
     tokens = [
         attribute_tokens(
             declared,
-            {"user": asker.attributes, "anchor": {**one.described(), **given.get(anchor, {})}, "context": asker.context},
+            {"user": asker.attributes, "anchor": one.described() | given.get(anchor, {}), "context": asker.context},
             one.category,
         )
         if declared else []
@@ -149,9 +154,7 @@ def explanations(known: Knowledge, asker: Asker, scored: Scored, head: str) -> l
     return found
 
 
-def logged_rows(
-    asker: Asker, request_id: str, scored: Scored, best: int, named: Sequence[str]
-) -> list[ScoredRow]:
+def logged_rows(asker: Asker, request_id: str, scored: Scored, best: int, named: Sequence[str]) -> list[ScoredRow]:
     """Features as used of the best candidates and of those the app names; a guest's are not logged."""
     if asker.user_id is None:
         return []

@@ -88,8 +88,16 @@ class Serving:
             values = known.view.values(known.view.places([anchor for anchor, _ in found]), now)
             words = [known.view.words(anchor) for anchor, _ in found]
         anchors = [
-            {"anchor_id": anchor, "live_id": one.live_id, "category": one.category, "heat": heat, "viewers": round(people)}
-            for (anchor, heat), one, people in zip(found, words, np.expm1(values[:, 1].astype(float)).tolist(), strict=True)
+            {
+                "anchor_id": anchor,
+                "live_id": one.live_id,
+                "category": one.category,
+                "heat": heat,
+                "viewers": round(people),
+            }
+            for (anchor, heat), one, people in zip(
+                found, words, np.expm1(values[:, 1].astype(float)).tolist(), strict=True
+            )
         ]
         return {"as_of_ms": now, "anchors": anchors}
 

@@ -24,7 +24,7 @@ from rtrec.events.schema import ANCHOR_PROFILE, GIFT, IMPRESSION, Event
 from rtrec.events.user_events import UserEvent
 from rtrec.features import anchor_codec, anchor_meta
 from rtrec.features.anchor_meta import AnchorMeta
-from rtrec.features.anchor_table import BLOCK_MS, GIFTS, REVERSIBLE, Anchors, AnchorTable
+from rtrec.features.anchor_table import ANCHOR, BLOCK_MS, GIFTS, REVERSIBLE, Anchors, AnchorTable
 from rtrec.features.anchor_values import LEAST_HEAT, N_ANCHOR_VALUES
 from rtrec.features.decay import HALF_LIVES_MS, LANDMARK_HALF_LIVES
 from rtrec.features.heat_rules import HeatRules
@@ -214,12 +214,13 @@ def rank_scores(anchors: Anchors, slots: NDArray[np.int64], rules: HeatRules) ->
     return np.where(hot, np.log2(np.where(hot, total, 1.0)) + landmarks * LANDMARK_HALF_LIVES, NO_HEAT)
 
 
-def rerank(state: HeatState, anchors: Sequence[str]) -> Effects:
-    """Ranking scores of anchors in memory under the present weights."""
-    effects = Effects()
-    slots = np.array([state.table.slots[anchor] for anchor in anchors], np.int64)
-    scores = rank_scores(state.table.rows, slots, state.rules)
-    effects.writes.ranks.update(zip(anchors, scores.tolist(), strict=True))
+def rerank(records: Sequence[tuple[str, bytes]], rules: HeatRules) -> Effects:
+    """Ranking scores of stored anchors (`a/{id}` → record) under these weights."""
+    effects, slots = Effects(), np.arange(len(records))
+    rows: Anchors = np.zeros(len(records), ANCHOR)
+    anchor_codec.decode_into(rows, range(len(records)), [value for _, value in records], int(rules["half_life"][0]))
+    scores = rank_scores(rows, slots, rules).tolist()
+    effects.writes.ranks.update(zip((key[2:] for key, _ in records), scores, strict=True))
     return effects
 
 

@@ -1,0 +1,118 @@
+"""Reading a data folder, also while another process works on it; appending to it; its dead letters."""
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from rtrec.ports import NewRecord
+from rtrec.runtime import journey
+from rtrec.runtime.folder import DEAD_LETTERS, EVENTS, FILE, Folder, is_served
+from rtrec.runtime.journey import HEAT
+from rtrec.runtime.knowledge import Knowledge
+from rtrec.runtime.serving import Serving
+from rtrec.settings import Settings
+from rtrec.stages import dead_letters
+from rtrec.stages.heat import newest_of
+from rtrec.stages.messages import Record
+
+
+def now_ms() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Reader:
+    """What can be read of a folder without working on it."""
+
+    def __init__(self, folder: Folder, settings: Settings) -> None:
+        self.folder, self.settings = folder, settings
+        self.serving = Serving(Knowledge(settings, folder.store, now_ms), self._append_one, self.append_lines)
+
+    @classmethod
+    def read(cls, path: Path, settings: Settings) -> Self:
+        """Open a folder that another process may work on; FileNotFoundError where there is none."""
+        if not (path / FILE).exists():
+            msg = f"{path}: no rtrec data here; `rtrec replay` or `rtrec up` with --data makes it"
+            raise FileNotFoundError(msg)
+        reader = cls(Folder(path), settings)
+        reader.served = is_served(path)
+        return reader
+
+    served = False
+    """Whether another process works on the folder."""
+
+    def append(self, topic: str, records: Sequence[NewRecord], *, durable: bool = True) -> int:
+        """Append records to a topic; durable (fsynced) when it returns unless told otherwise."""
+        with self.folder.database.transaction(durable=durable):
+            return self.folder.log.append(topic, 0, records, now_ms())
+
+    def append_lines(self, lines: Sequence[bytes], *, durable: bool = True) -> int:
+        """Append raw events to `events`; an oversized one is cut before it is stored. Returns the first offset."""
+        records = [NewRecord(value, None, headers) for value, headers in map(dead_letters.cut, lines)]
+        return self.append(EVENTS, records, durable=durable)
+
+    def _append_one(self, topic: str, key: bytes, value: bytes) -> int:
+        return self.append(topic, [NewRecord(value, key)])
+
+    def newest_ms(self) -> int:
+        """Newest accepted event time, 0 before the first."""
+        stored = self.folder.store.get(HEAT, ["meta"])[0]
+        return 0 if stored is None else newest_of(stored)
+
+    def digest(self) -> dict[str, Any]:
+        """SHA-256 over canonical state, whole and by part."""
+        whole, parts = hashlib.sha256(), dict[str, Any]()
+        for part, data in journey.canonical(self.settings, self.folder.store.scan):
+            for one in (whole, parts.setdefault(part, hashlib.sha256())):
+                one.update(part.encode() + len(data).to_bytes(8, "little") + data)
+        return {"digest": whole.hexdigest(), "parts": {part: one.hexdigest() for part, one in sorted(parts.items())}}
+
+    def dead_letters(self, limit: int, offset: int | None = None) -> list[dict[str, Any]]:
+        """Dead letters from an offset on (None: from the oldest kept), in the order they came."""
+        start = self.folder.log.bounds(DEAD_LETTERS, 0).start
+        records = self.folder.log.read(DEAD_LETTERS, 0, max(start, offset or 0), limit)
+        return [_letter_json(record) for record in records]
+
+    def requeue(self, offsets: Iterable[int]) -> dict[str, Any]:
+        """Append whole dead letters to `events` again; those that were cut, or are gone, are refused with a reason."""
+        done, refused = 0, []
+        for offset in offsets:
+            record = _at(self.folder, offset)
+            letter = None if record is None else dead_letters.decode(record.value)
+            if letter is None or not letter.whole:
+                reason = (
+                    "there is no dead letter at this offset" if letter is None else "only its first 64 KiB were kept"
+                )
+                refused.append({"offset": offset, "reason": reason})
+                continue
+            self.append(EVENTS, [NewRecord(letter.original)])
+            done += 1
+        return {"requeued": done, "refused": refused}
+
+    def close(self) -> None:
+        """Close the folder."""
+        self.folder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _at(folder: Folder, offset: int) -> Record | None:
+    bounds = folder.log.bounds(DEAD_LETTERS, 0)
+    if not bounds.start <= offset < bounds.end:
+        return None
+    return next(iter(folder.log.read(DEAD_LETTERS, 0, offset, 1)), None)
+
+
+def _letter_json(record: Record) -> dict[str, Any]:
+    letter = dead_letters.decode(record.value)
+    return {
+        "offset": record.offset, "reason": letter.reason, "topic": letter.topic, "partition": letter.partition,
+        "source_offset": letter.offset, "length": letter.length, "sha256": letter.sha256.hex(), "whole": letter.whole,
+        "original": letter.original[:1_024].decode("utf-8", "replace"),
+    }  # fmt: skip
