@@ -7,7 +7,7 @@ Rules
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import get_type_hints
 
@@ -83,9 +83,8 @@ def metrics_page() -> str:
 def commands_page() -> str:
     """Every command's own help."""
     parts = [f"# Commands\n\n{MADE_BY}\n", COMMANDS_INTRO]
-    for path, command in _commands(cli.main, "rtrec"):
-        context = click.Context(command, info_name=path, terminal_width=PAGE_WIDTH, max_content_width=PAGE_WIDTH)
-        parts.append(f"## {path}\n\n```text\n{command.get_help(context)}\n```\n")
+    root = click.Context(cli.main, info_name="rtrec", terminal_width=PAGE_WIDTH, **cli.main.context_settings)
+    parts += [f"## {one.command_path}\n\n```text\n{one.get_help()}\n```\n" for one in _commands(root)]
     return "\n".join(parts)
 
 
@@ -120,14 +119,15 @@ def _toml_lines(section: str) -> list[str]:
     return whole.split(f"[{section}]\n", 1)[1].split("\n\n", 1)[0].splitlines()
 
 
-def _commands(command: click.Command, path: str) -> Iterable[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        context = click.Context(command, info_name=path)
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
+def _commands(context: click.Context) -> Iterator[click.Context]:
+    """A command and those below it, each as its caller would meet it."""
+    yield context
+    group = context.command
+    if isinstance(group, click.Group):
+        for name in group.list_commands(context):
+            inner = group.get_command(context, name)
             if inner is not None and not inner.hidden:
-                yield from _commands(inner, f"{path} {name}")
+                yield from _commands(click.Context(inner, parent=context, info_name=name))
 
 
 def _grid(head: tuple[str, ...], rows: Iterable[list[str]]) -> str:
