@@ -56,6 +56,12 @@ class Knowledge:
             self.view.apply(self._store.scan(HEAT, prefix), self.view.newest_ms)
         self.followed = True
 
+    def control_changed(self, messages: Sequence[bytes]) -> None:
+        """Take control messages; one that was met before changes nothing."""
+        with self.view.lock:
+            for message in messages:
+                self.control.apply(message)
+
     def publish(self, update: WeightsUpdate) -> None:
         """Take new weights unless they are older than those held."""
         with self.view.lock:

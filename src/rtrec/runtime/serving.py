@@ -244,8 +244,7 @@ class Serving:
 
     def _control(self, key: bytes, value: bytes) -> None:
         self._append("control", key, value)
-        with self.known.view.lock:
-            self.known.control.apply(value)
+        self.known.control_changed([value])
 
     # State of the process
 

@@ -63,7 +63,7 @@ class ControlState:
         message, effects = msgspec.json.decode(value, type=Message), Effects()
         if message.anchor_id is not None:
             given = {name: field for name, field in message.state.items() if field is not None}
-            kept = msgspec.to_builtins(self.anchors.get(message.anchor_id, DEFAULT))
+            kept = msgspec.to_builtins(self.anchor(message.anchor_id, message.at_ms))
             merged = {**{name: field for name, field in kept.items() if name not in message.state}, **given}
             state = self.anchors[message.anchor_id] = msgspec.convert(merged, AnchorState)
             effects.writes.puts[ANCHOR + message.anchor_id] = msgspec.json.encode(state)

@@ -139,18 +139,23 @@ class HeatState:
                     records.append(value)
         anchor_codec.decode_into(self.table.rows, slots, records, self.half_life)
 
-    def make_room(self, events: int, gifts: int) -> None:
-        """Room in every map for a chunk, so that the kernel never grows one."""
+    def make_room(self, events: int, gifts: int, anchors: Sequence[str]) -> None:
+        """Room in every map for a chunk, so that the kernel never grows one; its anchors stay in memory."""
         if not self.seen.has_room(2 * events):
             self._rebuild_seen(2 * events)
         if not self.people.has_room(events):
             self._rebuild_people(events)
         if len(self.ledger_users) + gifts > len(self.ledger) or not self.gifts.has_room(2 * gifts):
             self._rebuild_ledger(gifts)
+
+    def evict(self) -> None:
+        """Drop the half of the anchors that has been silent longest, once there are too many in memory."""
         if len(self.table) > self.max_slots:
-            kept = self.table.names[len(self.table) // 2 :]
-            self.table.keep(kept)
-            self.meta = {name: self.meta[name] for name in kept}
+            times = self.table.rows["last_ms"][: len(self.table)]
+            newest = np.sort(np.argsort(times, kind="stable")[len(self.table) - self.max_slots // 2 :])
+            names = [self.table.names[place] for place in newest.tolist()]
+            self.table.keep(names)
+            self.meta = {name: self.meta[name] for name in names if name in self.meta}
 
     def learn_category(self, category: str | None) -> None:
         """Remember the word behind a category's hash."""
@@ -176,14 +181,15 @@ class HeatState:
 
 
 def heat_needs(state: HeatState, chunk: EventChunk) -> list[str]:
-    """Keys of the records a chunk touches that are not in memory."""
+    """Keys of the records a chunk touches that are not in memory; makes room for them first."""
+    state.evict()
     return [f"{kind}/{name}" for name in chunk.anchors if name not in state.table.slots for kind in "am"]
 
 
 def heat(state: HeatState, chunk: EventChunk) -> HeatResult:
     """Advance the partition by a chunk whose needs are loaded."""
     columns, rows = chunk.columns, state.table
-    state.make_room(len(chunk), int((columns["type"] == GIFT).sum()))
+    state.make_room(len(chunk), int((columns["type"] == GIFT).sum()), chunk.anchors)
     places = [rows.slot(name) for name in chunk.anchors]
     slots = np.array([*places, -1], np.int64)[columns["anchor"]]
     outcomes = np.zeros(len(chunk), OUTCOME)
