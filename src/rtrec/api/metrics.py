@@ -15,14 +15,18 @@ PAGE = {"description": "every metric of docs/metrics.md", "content": {"text/plai
 
 
 class _Catalogue:
-    """The collectors as the registry that `generate_latest` reads."""
+    """The collectors as the registry that `generate_latest` reads, without the times that series began: those are
+    in no catalogue, and double the page.
+    """
 
     def __init__(self, metrics: dict[str, Collector]) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        for metric in self._metrics.values():
-            yield from metric.collect()
+        for collector in self._metrics.values():
+            for metric in collector.collect():
+                metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+                yield metric
 
 
 @router.get("/metrics", summary="Figures for Prometheus", responses={200: PAGE})

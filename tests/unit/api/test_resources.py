@@ -73,3 +73,4 @@ def test_requests_are_counted_by_template_and_status_never_by_path(client: AppCl
     assert 'rtrec_api_request_duration_ms_count{route="/v1/anchors/{anchor_id}"} 2.0' in page
     assert "rtrec_store_bytes 77.0" in page
     assert "zz" not in page
+    assert "_created" not in page
