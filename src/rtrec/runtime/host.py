@@ -188,7 +188,6 @@ class Host(Reader):
     def committed(self, turn: Turn) -> None:
         """What follows a commit: what serving knows, counts, retention."""
         known = self.serving.known
-        known.control_changed(turn.control)
         if known.followed:
             known.view.apply(turn.writes[HEAT].puts, self.journey.heat.newest_ms)
             known.users_ms = self.journey.profile.newest_ms

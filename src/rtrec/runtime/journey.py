@@ -39,11 +39,10 @@ Scan = Callable[[Owner, str], Iterable[tuple[str, bytes]]]
 class Turn:
     """What one micro-batch leaves to be committed.
 
-    control: control messages met. counts: (stage, outcome) → how often. first_ms, last_ms: accepted event times, 0 if none.
+    counts: (stage, outcome) → how often. first_ms, last_ms: accepted event times, 0 if none.
     """
 
     writes: dict[Owner, Writes] = field(default_factory=lambda: {owner: Writes() for owner in OWNERS})
-    control: list[bytes] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     example_chunk: bytes | None = None
@@ -87,7 +86,6 @@ class Journey:
         for record in records:
             effects, message = self.control.apply(record.value)
             turn.add(CONTROL, effects)
-            turn.control.append(record.value)
             if message.kind == "user_erase" and message.user_id is not None:
                 turn.add(PROFILE, profile.erase(self.profile, message.user_id, message.at_ms))
                 self._label(label.erase(self.label, message.user_id, message.at_ms), turn)

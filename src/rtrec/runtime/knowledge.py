@@ -57,7 +57,7 @@ class Knowledge:
         self.followed = True
 
     def control_changed(self, messages: Sequence[bytes]) -> None:
-        """Take control messages; one that was met before changes nothing."""
+        """Take control messages, in the order of their topic."""
         with self.view.lock:
             for message in messages:
                 self.control.apply(message)

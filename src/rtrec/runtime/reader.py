@@ -4,11 +4,11 @@ import hashlib
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from rtrec.ports import NewRecord
 from rtrec.runtime import journey
-from rtrec.runtime.folder import DEAD_LETTERS, EVENTS, FILE, Folder, is_served
+from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, FILE, Folder, is_served
 from rtrec.runtime.journey import HEAT
 from rtrec.runtime.knowledge import Knowledge
 from rtrec.runtime.serving import Serving
@@ -16,6 +16,8 @@ from rtrec.settings import Settings
 from rtrec.stages import dead_letters
 from rtrec.stages.heat import newest_of
 from rtrec.stages.messages import Record
+
+CONTROL_RECORDS: Final = 5_000
 
 
 def now_ms() -> int:
@@ -29,6 +31,10 @@ class Reader:
     def __init__(self, folder: Folder, settings: Settings) -> None:
         self.folder, self.settings = folder, settings
         self.serving = Serving(Knowledge(settings, folder.store, now_ms), self._append_one, self.append_lines)
+        met = folder.store.offsets(journey.CONTROL).get(CONTROL, 0)
+        while ahead := folder.log.read(CONTROL, 0, met, CONTROL_RECORDS):  # durable, and so in force, if not yet met
+            self.serving.known.control_changed([record.value for record in ahead])
+            met = ahead[-1].offset + 1
 
     @classmethod
     def read(cls, path: Path, settings: Settings) -> Self:
