@@ -50,7 +50,8 @@ def command(seconds: float | None, data: Path | None, port: int, config: Path | 
 
 def _report(summary: Summary, console: Console, *, as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(summary._asdict()))
+        incidents = [outcome._asdict() for outcome in summary.incidents]
+        click.echo(msgspec.json.encode(summary._asdict() | {"incidents": incidents}))
         return
     console.print()
     for outcome in summary.incidents:

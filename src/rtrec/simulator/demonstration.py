@@ -47,16 +47,18 @@ def run(server: Server, console: Console, seconds: float | None) -> Summary:
     with ExitStack() as stack:
         stack.callback(server.stop)
         console.print(f"starting the server at {server.url} …")
-        console.print(f"ready after {server.start():.1f} s; API {server.url}, documentation {server.url}/docs")
+        ready_s = server.start()
         client = Client(server.url)
         stack.callback(client.close)
         platform = Platform(server.url, SEED)
-        incidents = Incidents(platform, server, client)
         stack.callback(platform.stop)
-        platform.start()
-        screen = stack.enter_context(Screen(console, server.url, platform, client))
+        screen = Screen(console, server.url, platform, client)
         try:
-            _watch(platform, incidents, screen, seconds)
+            with screen:
+                console.print(f"ready after {ready_s:.1f} s; API {server.url}, documentation {server.url}/docs")
+                incidents = Incidents(platform, server, client)
+                platform.start()
+                _watch(platform, incidents, screen, seconds)
         except KeyboardInterrupt:
             console.print("ending …")
         platform.stop()
@@ -101,9 +103,9 @@ def summary_lines(summary: Summary) -> list[str]:
     more = "no difference yet" if summary.auc_difference is None else f"{summary.auc_difference:+.3f}"
     return [
         f"{summary.events:,} events, {summary.recommendations:,} recommendations, {summary.examples:,} click examples",
-        f"click AUC: {figure(summary.online_auc)} online, {figure(summary.heat_only_auc)} by heat alone: {more}",
-        f"click-through of late: {summary.ctr_learned_recent:.1%} learned, {summary.ctr_heat_only_recent:.1%} by heat alone",
-        f"click-through in all: {summary.ctr_learned:.1%} learned, {summary.ctr_heat_only:.1%} by heat alone",
+        f"click AUC: {figure(summary.online_auc)} online, {figure(summary.heat_only_auc)} heat-only: {more}",
+        f"click-through lately: learned {summary.ctr_learned_recent:.1%}, heat-only {summary.ctr_heat_only_recent:.1%}",
+        f"click-through in all: learned {summary.ctr_learned:.1%}, heat-only {summary.ctr_heat_only:.1%}",
         f"incidents: {sum(outcome.ok for outcome in summary.incidents)} of {len(summary.incidents)} as promised",
     ]
 
