@@ -15,8 +15,9 @@ PAGE = {"description": "every metric of docs/metrics.md", "content": {"text/plai
 
 
 class _Catalogue:
-    """The collectors as the registry that `generate_latest` reads, without the times that series began: those are
-    in no catalogue, and double the page.
+    """The collectors as the registry that `generate_latest` reads.
+
+    The times that series began are left out: they are in no catalogue, and double the page.
     """
 
     def __init__(self, metrics: dict[str, Collector]) -> None:
