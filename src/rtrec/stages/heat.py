@@ -139,8 +139,8 @@ class HeatState:
                     records.append(value)
         anchor_codec.decode_into(self.table.rows, slots, records, self.half_life)
 
-    def make_room(self, events: int, gifts: int, anchors: Sequence[str]) -> None:
-        """Room in every map for a chunk, so that the kernel never grows one; its anchors stay in memory."""
+    def make_room(self, events: int, gifts: int) -> None:
+        """Room in every map for a chunk, so that the kernel never grows one."""
         if not self.seen.has_room(2 * events):
             self._rebuild_seen(2 * events)
         if not self.people.has_room(events):
@@ -189,7 +189,7 @@ def heat_needs(state: HeatState, chunk: EventChunk) -> list[str]:
 def heat(state: HeatState, chunk: EventChunk) -> HeatResult:
     """Advance the partition by a chunk whose needs are loaded."""
     columns, rows = chunk.columns, state.table
-    state.make_room(len(chunk), int((columns["type"] == GIFT).sum()), chunk.anchors)
+    state.make_room(len(chunk), int((columns["type"] == GIFT).sum()))
     places = [rows.slot(name) for name in chunk.anchors]
     slots = np.array([*places, -1], np.int64)[columns["anchor"]]
     outcomes = np.zeros(len(chunk), OUTCOME)
