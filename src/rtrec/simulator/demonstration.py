@@ -14,7 +14,7 @@ from rtrec.simulator.platform import Platform
 from rtrec.simulator.screen import DEFAULT, HEAT_ONLY, Screen, figure
 from rtrec.simulator.server import Server
 
-SHARES: Final = (0.25, 0.4, 0.55, 0.7)
+SHARES: Final = (0.15, 0.25, 0.5, 0.7)
 """When incidents are staged, as shares of the run time; a run without an end takes a minute's moments."""
 ENDLESS_S: Final = 60.0
 REFRESH_S: Final = 0.5

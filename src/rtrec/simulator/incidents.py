@@ -31,8 +31,8 @@ LONG_WINDOWS: Final = ("30m", "1h", "24h")
 T = TypeVar("T")
 
 
-NAMES: Final = ("whale", "refund", "ban", "kill")
-"""In the order they are staged."""
+NAMES: Final = ("whale", "kill", "refund", "ban")
+"""In the order they are staged: the kill early, because figures of learning are no state and begin anew after it."""
 
 
 class Outcome(NamedTuple):
