@@ -29,6 +29,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m rtrec.runtime.warm
 	@touch $@
 
 demo: $(STAMP) ## the embedded system with a simulated platform, until Ctrl-C or SECONDS_TO_RUN

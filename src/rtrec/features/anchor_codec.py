@@ -153,7 +153,7 @@ def _encode_tiles(tiles: Any, b: Any, at: Any) -> Any:
 @njit(cache=True, nogil=True)
 def _encode(rows: Any, slots: Any, half_life: Any, buffer: Any, ends: Any) -> None:
     none = np.zeros(32, np.uint64)
-    at = 0
+    at = np.int64(0)  # typed, as in `anchor_table`
     for k in range(slots.shape[0]):
         at = _encode_one(rows[slots[k]], half_life, buffer, at, none)
         ends[k] = at

@@ -33,7 +33,7 @@ N_METRICS: Final = len(METRICS)
     WATCHERS,
     GIFTERS,
     INTERACTORS,
-) = range(13)
+) = (np.int64(place) for place in range(13))  # typed: a kernel is compiled anew for each literal it is called with
 REVERSIBLE: Final = 2
 """GIFTS and GIFT_VALUE: kept in two floats, so that a reversal leaves nothing behind."""
 CAP_USERS: Final = 16

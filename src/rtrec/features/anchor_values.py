@@ -108,3 +108,15 @@ def many_anchor_values(rows: Any, slots: Any, all_rules: Any, now_ms: Any, expir
         else:
             for j in range(N_ANCHOR_VALUES):
                 out[k, j] = rules.ctr_prior if 14 <= j <= 16 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def many_heats(rows: Any, slots: Any, all_rules: Any, now_ms: Any, heats: Any, live: Any) -> None:
+    """Heat and liveness of many slots at `now_ms`, or at an anchor's newest event if that is later; -1 is neither."""
+    rules = all_rules[0]
+    for k in range(slots.shape[0]):
+        heats[k], live[k] = 0.0, False
+        if slots[k] >= 0:
+            r = rows[slots[k]]
+            at = max(now_ms, r.last_ms)
+            heats[k], live[k] = heat_at(r, rules, at), live_at(r, at)

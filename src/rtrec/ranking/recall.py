@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtrec.features.anchor_table import Anchors
 
@@ -12,11 +13,10 @@ NEW_MS: Final = 600_000
 PER_SOURCE: Final = 200
 
 
-def newly_live(rows: Anchors, live: np.ndarray[tuple[int], np.dtype[np.bool_]], now_ms: int) -> list[int]:
-    """Places of live rooms that began within the last ten minutes, newest first."""
-    fresh = np.flatnonzero(live & (rows["room_since_ms"] > now_ms - NEW_MS))
-    order = np.argsort(-rows["room_since_ms"][fresh], kind="stable")
-    return [int(place) for place in fresh[order][:PER_SOURCE]]
+def newest_rooms(rows: Anchors, now_ms: int) -> NDArray[np.int64]:
+    """Places of rooms that began within the last ten minutes, newest first."""
+    fresh = np.flatnonzero(rows["room_since_ms"] > now_ms - NEW_MS)
+    return fresh[np.argsort(-rows["room_since_ms"][fresh], kind="stable")]
 
 
 def merge(sources: Sequence[tuple[str, Iterable[str]]]) -> dict[str, str]:

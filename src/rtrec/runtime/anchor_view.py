@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from rtrec.features import anchor_codec, anchor_meta
 from rtrec.features.anchor_meta import AnchorMeta
-from rtrec.features.anchor_table import ENDED, Anchors, AnchorTable
-from rtrec.features.anchor_values import N_ANCHOR_VALUES, live_at, many_anchor_values
+from rtrec.features.anchor_table import Anchors, AnchorTable
+from rtrec.features.anchor_values import N_ANCHOR_VALUES, many_anchor_values, many_heats
 from rtrec.features.heat_rules import HeatRules
 
 EMPTY = AnchorMeta()
@@ -62,21 +62,11 @@ class AnchorView:
         slots = self.table.slots
         return np.array([slots.get(anchor, -1) for anchor in anchors], np.int64)
 
-    def live(self, now_ms: int) -> NDArray[np.bool_]:
-        """Which rows are live by lifecycle at a time. Hold `lock`."""
-        rows = self.rows()
-        at = np.maximum(rows["last_ms"], now_ms)
-        open_ = (rows["room"] != 0) & (rows["room_flags"] & ENDED == 0)
-        live: NDArray[np.bool_] = open_ & (at < rows["room_active_ms"] + rows["room_lease_ms"])
-        return live
-
-    def is_live(self, anchor: str, now_ms: int) -> bool:
-        """Whether one anchor is live by lifecycle at a time. Hold `lock`."""
-        place = self.table.slots.get(anchor)
-        if place is None:
-            return False
-        row = self.table.rows[place]
-        return bool(live_at(row, max(now_ms, int(row["last_ms"]))))
+    def heats(self, places: NDArray[np.int64], now_ms: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """(heat, live by lifecycle) of rows at a time. Hold `lock`."""
+        heats, live = np.empty(len(places)), np.empty(len(places), np.bool_)
+        many_heats(self.table.rows, places, self.rules, now_ms, heats, live)
+        return heats, live
 
     def values(self, places: NDArray[np.int64], now_ms: int) -> NDArray[np.float32]:
         """Anchor values of rows, float32 [n, N_ANCHOR_VALUES]. Hold `lock`."""

@@ -11,13 +11,13 @@ Rules
 from collections.abc import Callable, Iterator, Sequence
 
 from rtrec.features import user_codec
-from rtrec.features.anchor_values import heat_at
 from rtrec.features.heat_rules import heat_rules
 from rtrec.features.user import UserRecord
 from rtrec.learning.weights import ScorerWeights, WeightsUpdate
 from rtrec.ports import StateStore
 from rtrec.ranking.eligibility import Room, matches
 from rtrec.ranking.hot import PAGE, hottest
+from rtrec.ranking.recall import PER_SOURCE, newest_rooms
 from rtrec.ranking.requests import Filter
 from rtrec.runtime.anchor_view import AnchorView
 from rtrec.runtime.journey import CONTROL, HEAT, PROFILE
@@ -89,28 +89,40 @@ class Knowledge:
         erased = self.control.erased.get(user_id, 0) > record.erased_ms
         return None if erased or user_codec.is_expired(record, self.users_ms, self.settings.users) else record
 
-    def room(self, anchor: str, now_ms: int) -> Room:
-        """What eligibility needs of an anchor. Hold the view's lock."""
-        return Room(
-            anchor, self.view.is_live(anchor, now_ms), self.view.words(anchor), self.control.anchor(anchor, now_ms)
-        )
+    def rooms(self, anchors: Sequence[str], now_ms: int) -> list[Room]:
+        """What eligibility needs of anchors."""
+        view, control = self.view, self.control
+        with view.lock:
+            _, live = view.heats(view.places(anchors), now_ms)
+            return [
+                Room(anchor, one, view.words(anchor), control.anchor(anchor, now_ms))
+                for anchor, one in zip(anchors, live.tolist(), strict=True)
+            ]
+
+    def newly_live(self, now_ms: int) -> list[str]:
+        """Anchors whose room began lately and is live, newest first."""
+        view = self.view
+        with view.lock:
+            fresh = newest_rooms(view.rows(), now_ms)
+            _, live = view.heats(fresh, now_ms)
+            return [view.table.names[place] for place in fresh[live].tolist()][:PER_SOURCE]
 
     def hottest(self, n: int, wanted: Filter, now_ms: int) -> list[tuple[str, float]]:
         """(anchor, heat) of the n hottest live, matching anchors that are not banned."""
+        view, control = self.view, self.control
 
         def look(anchors: Sequence[str]) -> list[float | None]:
             self.ensure(anchors)
-            with self.view.lock:
-                return [self._heat(anchor, wanted, now_ms) for anchor in anchors]
+            with view.lock:
+                heats, live = view.heats(view.places(anchors), now_ms)
+                return [
+                    heat
+                    if alive and not control.anchor(anchor, now_ms).banned and matches(view.words(anchor), wanted)
+                    else None
+                    for anchor, heat, alive in zip(anchors, heats.tolist(), live.tolist(), strict=True)
+                ]
 
         return hottest(self._pages(), look, n)
-
-    def _heat(self, anchor: str, wanted: Filter, now_ms: int) -> float | None:
-        room = self.room(anchor, now_ms)
-        if not room.live or room.state.banned or not matches(room.meta, wanted):
-            return None
-        row = self.view.table.rows[self.view.table.slots[anchor]]
-        return float(heat_at(row, self.view.rules[0], max(now_ms, int(row["last_ms"]))))
 
     def _pages(self) -> Iterator[list[tuple[str, float]]]:
         skip = 0

@@ -182,9 +182,7 @@ class Serving:
     def _recall(self, request: RecommendRequest, asker: Asker) -> dict[str, str]:
         """Candidates under their sources: the app's own, then whom the user knows, then new, then hot ones."""
         record, known = asker.record, self.known
-        with known.view.lock:
-            fresh = recall.newly_live(known.view.rows(), known.view.live(asker.now_ms), asker.now_ms)
-            new = [known.view.table.names[place] for place in fresh]
+        new = known.newly_live(asker.now_ms)
         hot = [anchor for anchor, _ in known.hottest(recall.PER_SOURCE, request.filter, asker.now_ms)]
         followed = list(record.follows) if record is not None else []
         familiar = list(record.familiarity) if record is not None else []
@@ -202,9 +200,8 @@ class Serving:
         ]
 
     def _refusals(self, anchors: Sequence[str], asker: Asker) -> list[list[str]]:
-        now, viewer = self.known.now_ms(), asker.viewer
-        with self.known.view.lock:
-            return [eligibility.refusals(self.known.room(anchor, now), viewer) for anchor in anchors]
+        viewer = asker.viewer
+        return [eligibility.refusals(room, viewer) for room in self.known.rooms(anchors, self.known.now_ms())]
 
     def _explained(self, wanted: bool | str) -> str | None:  # noqa: FBT001 - the contract's own type
         heads = self.known.settings.labels.heads
