@@ -135,8 +135,8 @@ REASONS = [
     (valid("gift", value=10**12 + 1), "gift.value: expected an integer ≤ 10^12, got 1000000000001"),
     (valid("gift", value=float("nan")), "gift.value: expected an integer ≥ 0, got NaN"),
     (valid("like", ts_ms=1_700_000_000),
-     "like.ts_ms: expected milliseconds since 1970 from 10^11 to 10^13, got 1700000000 "
-     "(seconds? times are milliseconds)"),
+     ("like.ts_ms: expected milliseconds since 1970 from 10^11 to 10^13, got 1700000000 "
+      "(seconds? times are milliseconds)")),
     (valid("like", ts_ms=10**13 + 1),
      "like.ts_ms: expected milliseconds since 1970 from 10^11 to 10^13, got 10000000000001"),
     (valid("view_end", watch_ms=86_400_001), "view_end.watch_ms: expected an integer from 0 to 86400000, got 86400001"),
