@@ -42,6 +42,7 @@ class Shape:
     jumps: float = 0.01
     drills: float = 0.01
     edges: float = 0.1
+    gift_weight: int = TYPES["gift"]
 
 
 def stream(shape: Shape) -> list[Event]:
@@ -67,6 +68,7 @@ class _Writer:
         self.out: list[Event] = []
         self.gifts: list[Event] = []
         self.rooms: dict[str, int] = {}
+        self.weights = TYPES | {"gift": shape.gift_weight}
 
     def step(self) -> None:
         """A clock step, then one event, copy, reversal or drill."""
@@ -79,7 +81,7 @@ class _Writer:
         elif roll > 1 - shape.drills:
             self._drill()
         else:
-            self._event(self.rng.choices(list(TYPES), list(TYPES.values()))[0])
+            self._event(self.rng.choices(list(self.weights), list(self.weights.values()))[0])
 
     def _tick(self) -> None:
         self.now_ms += int(self.rng.expovariate(1 / self.shape.step_ms))

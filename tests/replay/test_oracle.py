@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,12 @@ BOLD = Rules(
     user_caps={"gift_value": 3_000.0, "likes": 4.0, "comments": 1.5},
 )
 """Heat as nobody would configure it: every cap bites."""
-BOLD_HEAT = Heat(half_life="1m", weights=BOLD.weights, event_caps=BOLD.event_caps, user_caps=BOLD.user_caps)
+
+
+def heat_of(rules: Rules) -> Heat:
+    """The system's settings for an oracle's rules."""
+    names = ("half_life", "weights", "event_caps", "user_caps")
+    return msgspec.convert({name: getattr(rules, name) for name in names}, Heat)
 
 
 def run(events: Sequence[Event], cuts: Sequence[int], embedded: Settings, rules: Rules, folder: Path) -> list[str]:
@@ -79,25 +85,31 @@ shapes = st.builds(
 def test_every_answer_is_what_brute_force_says(shape: Shape, cuts: list[int], batch_events: int, bold: bool) -> None:
     """Windows exactly, decayed counters and heat to 1e-9, rooms, hot order; batches and pauses leave no trace."""
     events = stream(replace(shape, very_late=0.0) if bold else shape)
-    embedded = Settings(log=Log(batch_events=batch_events), heat=BOLD_HEAT if bold else Heat())
+    rules = BOLD if bold else Rules()
+    embedded = Settings(log=Log(batch_events=batch_events), heat=heat_of(rules))
     cuts = sorted({cut for cut in cuts if cut < len(events)})
     with tempfile.TemporaryDirectory() as folder:
-        assert run(events, cuts, embedded, BOLD if bold else Rules(), Path(folder)) == []
+        assert run(events, cuts, embedded, rules, Path(folder)) == []
+
+
+DAYS = Shape(11, events=5_000, anchors=6, users=40, jumps=0.001, drills=0.002)
+EVENING = Shape(12, events=5_000, anchors=30, users=400, step_ms=400, jumps=0.0002, drills=0.0)
+CROWD = Shape(
+    13, events=3_000, anchors=2, users=40, step_ms=700, late=0.02, jumps=0.0, drills=0.0, very_late=0.0, gift_weight=700
+)
+CROWD_RULES = Rules(half_life="1m", weights={"gift_value": 1.0}, user_caps={"gift_value": 3_000.0})
 
 
 @pytest.mark.parametrize(
-    "shape",
-    [
-        Shape(11, events=5_000, anchors=6, users=40, jumps=0.001, drills=0.002),
-        Shape(12, events=5_000, anchors=30, users=400, step_ms=400, jumps=0.0002, drills=0.0),
-    ],
-    ids=["days", "an evening"],
+    ("shape", "rules"),
+    [(DAYS, Rules()), (EVENING, Rules()), (CROWD, CROWD_RULES)],
+    ids=["days", "an evening", "a crowd that presses on the cap table"],
 )
-def test_long_streams_agree_at_ten_points(shape: Shape, tmp_path: Path) -> None:
-    """5,000 events, compared after every 500 or so, in micro-batches of an odd size."""
+def test_long_streams_agree_at_ten_points(shape: Shape, rules: Rules, tmp_path: Path) -> None:
+    """Thousands of events, compared at ten points, in micro-batches of an odd size."""
     events = stream(shape)
-    cuts = sorted(random.Random(shape.seed).sample(range(1, 5_000), 9))
-    assert run(events, cuts, Settings(log=Log(batch_events=97)), Rules(), tmp_path) == []
+    cuts = sorted(random.Random(shape.seed).sample(range(1, shape.events), 9))
+    assert run(events, cuts, Settings(log=Log(batch_events=97), heat=heat_of(rules)), rules, tmp_path) == []
 
 
 def test_an_answer_about_the_past_is_as_of_the_anchors_newest_event(tmp_path: Path) -> None:
