@@ -35,7 +35,8 @@ class Metric(NamedTuple):
 CATALOGUE: tuple[Metric, ...] = (
     Metric(
         "rtrec_events_total", "counter", "events", ("stage", "outcome"),
-        "events a stage is done with; outcome is accepted, rejected, duplicate, late or dropped",
+        "events a stage is done with; outcome is accepted, rejected (ingest), duplicate, too_late, unknown_reversal (heat), "
+        "erased, expired or erasures (profile)",
         "no growth while producers send: look at rtrec_lag_events, then at the stage's log",
     ),
     Metric(
@@ -47,11 +48,6 @@ CATALOGUE: tuple[Metric, ...] = (
         "rtrec_dead_letter_alarm", "gauge", "0 or 1", (),
         "1 while the share of refused events is above `dead_letters.cap_share`",
         "one producer is likely to be broken: `rtrec deadletters list`; the stream goes on meanwhile",
-    ),
-    Metric(
-        "rtrec_duplicates_total", "counter", "events", ("kind",),
-        "events dropped as seen before; kind is redelivered, event or gift",
-        "a jump follows a producer's retry storm; harmless, but it costs ingest",
     ),
     Metric(
         "rtrec_labels_total", "counter", "labels", ("head", "outcome"),
@@ -89,12 +85,12 @@ CATALOGUE: tuple[Metric, ...] = (
         "growing for minutes: producers are faster than this machine; see rtrec_commit_duration_ms",
     ),
     Metric(
-        "rtrec_commit_duration_ms", "histogram", "ms", ("stage",),
-        "time a commit took in the store, durable when done",
+        "rtrec_commit_duration_ms", "histogram", "ms", (),
+        "time a micro-batch's one commit took in the store",
         "p99 above 100 ms: the disk is slow or full", MS_BUCKETS,
     ),
     Metric(
-        "rtrec_batch_events", "histogram", "events", ("stage",),
+        "rtrec_batch_events", "histogram", "events", (),
         "events in a micro-batch",
         "always at `log.batch_events`: the stage is behind and catches up in full batches", EVENT_BUCKETS,
     ),

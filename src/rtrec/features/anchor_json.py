@@ -60,21 +60,27 @@ def _decayed(row: Any, at_ms: int, *, expired: bool) -> dict[str, dict[str, floa
 
 
 def _heat(row: Any, rules: HeatRules, at_ms: int, *, expired: bool) -> dict[str, Any]:
-    """Score = Σ contributions, each weight · the capped, decayed value; at most 1e-9 is no heat."""
+    """Score = Σ contributions, each weight · the capped, decayed value; at most 1e-9 is no heat.
+
+    `raw` is the value without caps, so that a term shows what they took.
+    """
     rule = rules[0]
     place = int(rule["half_life"])
     half_life_ms = HALF_LIVES_MS[place]
     total = 0.0 if expired else float(heat_at(row, rule, at_ms))
     values = row["heat"].copy()
     values[GIFTS : GIFTS + REVERSIBLE] += row["heat_low"]
-    values *= power(at_ms, landmark(int(row["last_ms"]), half_life_ms), half_life_ms) if total else 0.0
+    raw = row["decayed"][place].copy()
+    raw[GIFTS : GIFTS + REVERSIBLE] += row["decayed_low"][place]
+    factor = power(at_ms, landmark(int(row["last_ms"]), half_life_ms), half_life_ms) if total else 0.0
     terms = [
         {
             "metric": metric,
             "half_life": HALF_LIVES[place],
             "weight": float(rule["weights"][m]),
-            "value": float(values[m]),
-            "contribution": float(rule["weights"][m] * values[m]),
+            "raw": float(raw[m] * factor),
+            "value": float(values[m] * factor),
+            "contribution": float(rule["weights"][m] * (values[m] * factor)),
         }
         for m, metric in enumerate(METRICS)
         if rule["weights"][m]

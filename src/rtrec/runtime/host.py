@@ -10,7 +10,8 @@ Rules
 
 import logging
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
@@ -34,6 +35,8 @@ from rtrec.stages.messages import Record
 SIDE_RECORDS: Final = 5_000
 TRIM_EVERY_STEPS: Final = 200
 RERANK_ANCHORS: Final = 1_000
+KEPT_TIMINGS: Final = 10_000
+"""(events, commit time in ms) of steps since the last scrape; more are forgotten, oldest first."""
 _log = logging.getLogger("rtrec.host")
 _decode_scored = msgspec.msgpack.Decoder(list[ScoredRow]).decode
 
@@ -58,6 +61,7 @@ class Host(Reader):
         self.reasons: Counter[str] = Counter()
         self.steps = 0
         self._alarm = False
+        self.timings: deque[tuple[int, float]] = deque(maxlen=KEPT_TIMINGS)
         self.wake = threading.Event()
         self.on_turn: Callable[[Turn], None] = lambda _: None
         self._load()
@@ -157,7 +161,9 @@ class Host(Reader):
         if not inputs:
             return 0
         self.journey.finish(turn)
+        began = time.perf_counter()
         self._commit(turn, inputs)
+        self.timings.append((len(events), 1_000 * (time.perf_counter() - began)))
         self.committed(turn)
         return len(control) + len(scored) + len(events) + len(ticks)
 

@@ -35,6 +35,10 @@ class Measured:
             self._grow(metrics, "rtrec_dead_letters_total", total, reason=reason)
         for outcome, total in host.serving.counts.copy().items():
             self._grow(metrics, "rtrec_scored_rows_total", total, outcome=outcome)
+        while host.timings:
+            events, commit_ms = host.timings.popleft()
+            metrics["rtrec_batch_events"].observe(events)  # type: ignore[union-attr]
+            metrics["rtrec_commit_duration_ms"].observe(commit_ms)  # type: ignore[union-attr]
         self._set(metrics, "rtrec_dead_letter_alarm", host.journey.cap.alarm)
         self._set(metrics, "rtrec_lag_events", host.lag(), stage="ingest")
         self._set(metrics, "rtrec_store_bytes", host.folder.size_bytes())

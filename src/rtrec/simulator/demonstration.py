@@ -57,6 +57,8 @@ def run(server: Server, console: Console, seconds: float | None) -> Summary:
             with screen:
                 console.print(f"ready after {ready_s:.1f} s; API {server.url}, documentation {server.url}/docs")
                 incidents = Incidents(platform, server, client)
+                platform.send_past()
+                incidents.await_past()
                 platform.start()
                 _watch(platform, incidents, screen, seconds)
         except KeyboardInterrupt:

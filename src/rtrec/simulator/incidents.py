@@ -20,7 +20,10 @@ WHALE_VALUE: Final = 1_000_000
 REFUND_VALUE: Final = 5_000
 REFUND_COUNT: Final = 3
 LAST_BURST: Final = 200
-SEEN_S: Final = 5.0
+SEEN_S: Final = 15.0
+PAST_S: Final = 120.0
+"""The first start of an installation compiles kernels while it reads the past."""
+STAYS_LIVE_MS: Final = 10_000
 BAN_LIMIT_MS: Final = 2_000
 BAN_LASTS_MS: Final = 15_000
 BAN_WITNESSES: Final = 6
@@ -89,6 +92,10 @@ class Incidents:
     def __init__(self, platform: Platform, server: Server, client: Client) -> None:
         self._platform, self._server, self._client = platform, server, client
         self._baseline = self._stored()
+
+    def await_past(self) -> None:
+        """Wait until the service shows what it was sent of the past: totals, and rooms on the heat board."""
+        _await(lambda: (self._stored() == self._booked() and self._live_anchors()) or None, PAST_S)
 
     def stage(self, name: str) -> Outcome:
         """Stage an incident of `NAMES`; one that cannot be finished has failed, and says why."""
@@ -171,7 +178,7 @@ class Incidents:
     def _live_anchors(self) -> list[str]:
         """Live anchors that will stay so for long enough, hottest first."""
         rooms = self._platform.crowd.rooms.live
-        soon_ms = now_ms() + int(3_000 * SEEN_S)
+        soon_ms = now_ms() + STAYS_LIVE_MS
         hot = msgspec.convert(self._client.get("/v1/hot?n=100")["anchors"], list[dict[str, object]])
         ids = [str(one["anchor_id"]) for one in hot]
         return [one for one in ids if one in rooms and rooms[one].ends_ms > soon_ms] or ids
@@ -229,9 +236,9 @@ def _gift(anchor_id: str, user_id: str, value: int) -> Fields:
     return {"type": "gift", "anchor_id": anchor_id, "user_id": user_id, "value": value}
 
 
-def _await(condition: Callable[[], T | None]) -> T:
+def _await(condition: Callable[[], T | None], patience_s: float = SEEN_S) -> T:
     """What `condition` gives as soon as it gives something."""
-    ends_s = time.monotonic() + SEEN_S
+    ends_s = time.monotonic() + patience_s
     while time.monotonic() < ends_s:
         found = condition()
         if found is not None:

@@ -78,11 +78,14 @@ class Platform:
         self._thread = threading.Thread(target=self._live, name="platform")
 
     def start(self) -> None:
-        """Send the past, then live on in a thread."""
+        """Live on in a thread."""
+        self._thread.start()
+
+    def send_past(self) -> None:
+        """Send what happened before the demo. Only before `start`."""
         for at_ms in range(self._opened_ms, now_ms(), int(1_000 * TURN_S)):
             self._pass_by(at_ms)
         self.deliver(list(self.crowd.due(now_ms())))
-        self._thread.start()
 
     def stop(self) -> None:
         """Close; returns when the last turn is done."""
