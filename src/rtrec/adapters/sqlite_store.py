@@ -15,7 +15,8 @@ from rtrec.stages.effects import Writes
 _SET_EPOCH: Final = "INSERT INTO state_epoch VALUES (?, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch"
 _SET_OFFSET: Final = "INSERT INTO state_offset VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next"
 _PUT: Final = "INSERT INTO state_record VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
-_GET: Final = "SELECT value FROM state_record WHERE owner = ? AND key = ?"
+GET_KEYS: Final = 500
+_GET: Final = "SELECT key, value FROM state_record WHERE owner = ? AND key IN"
 _DELETE: Final = "DELETE FROM state_record WHERE owner = ? AND key = ?"
 _RANK: Final = """
     INSERT INTO state_rank VALUES (?, ?, ?)
@@ -77,12 +78,12 @@ class SqliteStore:
 
     def get(self, owner: Owner, keys: Sequence[str]) -> list[bytes | None]:
         """Values in the order of the keys, of one snapshot."""
-        name, found = str(owner), []
+        found: dict[str, bytes] = {}
         with self._database.reading() as reader:
-            for key in keys:
-                row = reader.execute(_GET, (name, key)).fetchone()
-                found.append(row[0] if row else None)
-        return found
+            for first in range(0, len(keys), GET_KEYS):
+                wanted = keys[first : first + GET_KEYS]
+                found.update(reader.execute(f"{_GET} ({', '.join('?' * len(wanted))})", (str(owner), *wanted)))
+        return [found.get(key) for key in keys]
 
     def scan(self, owner: Owner, prefix: str = "") -> Iterator[tuple[str, bytes]]:
         """As the port says; one snapshot from the first record to the last, held open in between."""

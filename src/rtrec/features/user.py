@@ -255,8 +255,9 @@ def _taste(record: UserRecord, event: UserEvent, weight: float, policy: Users) -
 
 def _move_landmark(record: UserRecord, ts_ms: int, half_life_ms: int) -> None:
     landmark_ms = ts_ms - ts_ms % (LANDMARK_HALF_LIVES * half_life_ms)
-    scale = 2.0 ** ((record.taste_landmark_ms - landmark_ms) / half_life_ms)
-    record.tastes = {category: left for category, weight in record.tastes.items() if (left := weight * scale) > 0}
+    if record.tastes:
+        scale = 2.0 ** ((record.taste_landmark_ms - landmark_ms) / half_life_ms)
+        record.tastes = {category: left for category, weight in record.tastes.items() if (left := weight * scale) > 0}
     record.taste_landmark_ms = landmark_ms
 
 

@@ -19,14 +19,23 @@ Spend = tuple[dict[int, int], dict[int, int], dict[int, int]]
 
 def add(spend: Spend, ts_ms: int, value: int, newest_ms: int) -> None:
     """Add a gift's value at its time; `newest_ms` is the user's newest event time, this one included."""
-    for tiles, hop_ms, window_ms in zip(spend, HOP_MS, WINDOW_MS, strict=True):
-        bucket, first = ts_ms // hop_ms, (newest_ms - window_ms) // hop_ms
+    for level, tiles in enumerate(spend):
+        hop_ms = HOP_MS[level]
+        bucket = ts_ms // hop_ms
         if bucket in tiles:
             tiles[bucket] += value
-        elif bucket >= first:
-            for stale in [one for one in tiles if one < first]:
-                del tiles[stale]
-            tiles[bucket] = value
+        else:
+            _open(tiles, bucket, value, (newest_ms - WINDOW_MS[level]) // hop_ms)
+
+
+def _open(tiles: dict[int, int], bucket: int, value: int, first: int) -> None:
+    """Begin a tile unless no window reaches it; tiles below `first` make room."""
+    if bucket < first:
+        return
+    if tiles:
+        for stale in [one for one in tiles if one < first]:
+            del tiles[stale]
+    tiles[bucket] = value
 
 
 def take(spend: Spend, ts_ms: int, value: int) -> None:

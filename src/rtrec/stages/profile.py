@@ -94,7 +94,7 @@ def profile(state: ProfileState, events: Sequence[UserEvent], make_row: MakeRow)
     touched: dict[str, None] = {}
     for event in events:
         state.newest_ms = max(state.newest_ms, event.ts_ms)
-        if event.ts_ms <= state.erased.get(event.user_id, -ERASED_AHEAD_MS) + ERASED_AHEAD_MS:
+        if state.erased and event.ts_ms <= state.erased.get(event.user_id, -ERASED_AHEAD_MS) + ERASED_AHEAD_MS:
             effects.counts["erased"] += 1
             continue
         record = _current(state, event.user_id, effects)

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from rtrec.events import schema
 from rtrec.events.user_events import UserEvent
 from rtrec.features.user import UserRecord, advance
-from rtrec.features.user_codec import FORMAT, as_json, canonical_bytes, decode, encode, is_expired
+from rtrec.features.user_codec import (
+    FORMAT,
+    PACKED_FROM_BYTES,
+    PLAIN,
+    ZSTD,
+    as_json,
+    canonical_bytes,
+    decode,
+    encode,
+    is_expired,
+)
 from rtrec.settings import Users
 from tests.unit.features.user_streams import DAY_MS, T0, active_user, recorded, user_event, user_events
 
@@ -34,6 +44,26 @@ def test_a_record_of_a_newer_release_is_refused_by_name() -> None:
         decode(bytes([FORMAT + 1]) + stored[1:])
     with pytest.raises(ValueError, match="format none"):
         decode(b"")
+
+
+@pytest.mark.parametrize(("attribute_chars", "packing"), [(0, PLAIN), (PACKED_FROM_BYTES, ZSTD)])
+def test_small_records_are_stored_as_they_are_and_large_ones_packed(attribute_chars: int, packing: int) -> None:
+    """Packing is a matter of size alone; it leaves no trace in the record or in what digests hash."""
+    record = UserRecord(last_ts_ms=T0, attributes={"name": "x" * attribute_chars})
+    stored = encode(record)
+    assert (stored[0], stored[1]) == (FORMAT, packing)
+    assert (stored[2:] == canonical_bytes(record)) == (packing == PLAIN)
+    assert decode(stored) == record
+
+
+def test_a_record_is_packed_from_512_bytes_on() -> None:
+    empty = len(canonical_bytes(UserRecord(attributes={"name": "x" * 300})))
+    below, at = (
+        UserRecord(attributes={"name": "x" * (300 + size - empty)})
+        for size in (PACKED_FROM_BYTES - 1, PACKED_FROM_BYTES)
+    )
+    assert [encode(one)[1] for one in (below, at)] == [PLAIN, ZSTD]
+    assert [decode(encode(one)) for one in (below, at)] == [below, at]
 
 
 def test_active_users_take_at_most_2_kb_in_the_mean_and_so_does_one_with_full_tables() -> None:
