@@ -25,7 +25,7 @@ BOLD = Rules(
     half_life="1m",
     weights={"gift_value": 0.5, "gifts": 1.0, "watchers": 3.0, "likes": 0.25, "comments": 0.5},
     event_caps={"gift_value": 2_500.0, "likes": 3.0, "views": 0.5},
-    user_caps={"gift_value": 3_000.0, "likes": 4.0, "comments": 1.5},
+    user_caps={"gift_value": 3_000.0, "likes": 4.0, "watchers": 1.5},
 )
 """Heat as nobody would configure it: every cap bites."""
 
