@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtrec.features.vector import ROW
-from rtrec.labels.exposure import ScoredRow
+from rtrec.labels import scored
 from rtrec.ports import NewRecord
 from rtrec.ranking.requests import ScoreRequest
 from rtrec.runtime.embedded import Embedded
@@ -51,7 +51,7 @@ def scored_row(host: Embedded) -> bytes:
     host.serving.score(ScoreRequest(candidates=["ada"], user_id="bob", request_id="r1", context={"surface": "feed"}))
     logged = host.serving.queue.popleft()
     host.append(SCORED, [NewRecord(logged)])
-    return msgspec.msgpack.decode(logged, type=list[ScoredRow])[0].row
+    return scored.decode(logged)[0].row
 
 
 def learned_rows(host: Embedded, from_ms: int) -> NDArray[np.void]:

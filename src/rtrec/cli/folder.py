@@ -10,6 +10,7 @@ import click
 from rtrec.ports import OffsetTrimmed
 from rtrec.runtime.embedded import Embedded
 from rtrec.runtime.folder import FILE, FolderBusy
+from rtrec.runtime.host import TooManyRefused
 from rtrec.runtime.reader import Reader
 from rtrec.settings import Settings
 from rtrec.sources.source import SourceError
@@ -40,5 +41,5 @@ def default_time(reader: Reader) -> int:
 def _faults_said() -> Iterator[None]:
     try:
         yield
-    except (FolderBusy, SourceError, OffsetTrimmed, OSError) as error:
+    except (FolderBusy, SourceError, OffsetTrimmed, TooManyRefused, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -5,7 +5,8 @@ Rules
 - Filled from committed records alone, so nothing uncommitted is ever served.
 - `lock` is held while records change and while a request gathers what it needs; both take well under a
   millisecond.
-- An anchor idle beyond `events.late_ms` is left out at the start and reads as unknown to scoring.
+- An anchor idle beyond `events.late_ms` is dropped (`drop_idle`, at the start and every minute) and reads as
+  unknown to scoring; its next event brings it back.
 """
 
 import threading
@@ -52,6 +53,13 @@ class AnchorView:
             anchor_codec.decode_into(self.table.rows, slots, records, int(self.rules["half_life"][0]))
             self.meta.update(metas)
             self.newest_ms = max(self.newest_ms, newest_ms)
+
+    def drop_idle(self) -> None:
+        """Forget the numbers of anchors that are idle beyond `events.late_ms`; their words stay, they are small."""
+        with self.lock:
+            kept = self.rows()["last_ms"] >= self.newest_ms - int(self.rules["late_ms"][0])
+            if not kept.all():
+                self.table.keep([self.table.names[place] for place in np.flatnonzero(kept).tolist()])
 
     def rows(self) -> Anchors:
         """Every anchor's row, in the order of `table.names`. Hold `lock`."""

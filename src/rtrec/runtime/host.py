@@ -18,9 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
-import msgspec
-
-from rtrec.labels.exposure import ScoredRow
+from rtrec.labels import scored as scored_messages
 from rtrec.ports import NewRecord, Owner, Verdict
 from rtrec.runtime import journey
 from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, EXAMPLES, SCORED, TICKS, Folder, locked
@@ -38,7 +36,6 @@ RERANK_ANCHORS: Final = 1_000
 KEPT_TIMINGS: Final = 10_000
 """(events, commit time in ms) of steps since the last scrape; more are forgotten, oldest first."""
 _log = logging.getLogger("rtrec.host")
-_decode_scored = msgspec.msgpack.Decoder(list[ScoredRow]).decode
 
 
 class TooManyRefused(RuntimeError):
@@ -152,7 +149,7 @@ class Host(Reader):
         control = self._read(CONTROL, SIDE_RECORDS, inputs)
         self.journey.control_turn(control, turn)
         scored = self._read(SCORED, SIDE_RECORDS, inputs)
-        self.journey.scored_turn([row for record in scored for row in _decode_scored(record.value)], turn)
+        self.journey.scored_turn([row for record in scored for row in scored_messages.decode(record.value)], turn)
         events = self._read(EVENTS, self.settings.log.batch_events, inputs)
         self.journey.event_turn(events, EVENTS, turn)
         ticks = self._read(TICKS, SIDE_RECORDS, inputs)
@@ -197,6 +194,7 @@ class Host(Reader):
         if known.followed:
             known.view.apply(turn.writes[HEAT].puts, self.journey.heat.newest_ms)
             known.users_ms = self.journey.profile.newest_ms
+            known.events_offset = self._next[EVENTS]
         self.counts.update(turn.counts)
         self.reasons.update(dead_letters.reason_class(letter.reason) for letter in turn.dead_letters)
         self.on_turn(turn)

@@ -9,7 +9,12 @@ Rules
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Final
 
+import msgspec
+
+from rtrec.events.ids import hash_id
 from rtrec.features import user_codec
 from rtrec.features.heat_rules import heat_rules
 from rtrec.features.user import UserRecord
@@ -20,25 +25,37 @@ from rtrec.ranking.hot import PAGE, hottest
 from rtrec.ranking.recall import PER_SOURCE, newest_rooms
 from rtrec.ranking.requests import Filter
 from rtrec.runtime.anchor_view import AnchorView
-from rtrec.runtime.journey import CONTROL, HEAT, PROFILE
+from rtrec.runtime.folder import EVENTS
+from rtrec.runtime.journey import CONTROL, HEAT, INGEST, PROFILE
 from rtrec.settings import Settings
 from rtrec.stages import profile
 from rtrec.stages.control import ControlState
 from rtrec.stages.heat import newest_of
+
+FOLLOWED_AT_ONCE: Final = 1_000
+
+
+def version_of(settings: Settings) -> str:
+    """The configuration's version: what logged features name.
+
+    >>> version_of(Settings()) == version_of(Settings()), len(version_of(Settings()))
+    (True, 16)
+    """
+    return f"{hash_id(msgspec.json.encode(settings, order='sorted').decode()):016x}"
 
 
 class Knowledge:
     """Committed state as requests need it. Safe for the event loop's thread and the host's."""
 
     def __init__(self, settings: Settings, store: StateStore, now_ms: Callable[[], int]) -> None:
-        self.settings, self.now_ms = settings, now_ms
+        self.settings, self.config, self.now_ms = settings, version_of(settings), now_ms
         self._store = store
         self.view = AnchorView(heat_rules(settings.heat, settings.events, settings.features))
         self.weights = ScorerWeights(len(settings.labels.heads), settings.learner.slots_log2)
         self.weights_ms: int | None = None
         self.control = ControlState()
         self.control.load(store.scan(CONTROL))
-        self.users_ms = 0
+        self.users_ms = self.events_offset = 0
         self.followed = False
         self.refresh_times()
 
@@ -51,9 +68,13 @@ class Knowledge:
             self.users_ms = profile.decode_time(users)
 
     def follow(self) -> None:
-        """Take every anchor into memory; from here on `view.apply` keeps them."""
-        for prefix in ("a/", "m/"):
-            self.view.apply(self._store.scan(HEAT, prefix), self.view.newest_ms)
+        """Take every anchor that is not idle into memory; from here on `view.apply` keeps them."""
+        self.events_offset = self._store.offsets(INGEST).get(EVENTS, 0)
+        records = self._store.scan(HEAT, "a/")
+        while page := list(islice(records, FOLLOWED_AT_ONCE)):
+            self.view.apply(page, self.view.newest_ms)
+            self.view.drop_idle()
+        self.view.apply(self._store.scan(HEAT, "m/"), self.view.newest_ms)
         self.followed = True
 
     def control_changed(self, messages: Sequence[bytes]) -> None:
@@ -71,13 +92,14 @@ class Knowledge:
     def change(self, settings: Settings) -> None:
         """Take settings that may change live."""
         with self.view.lock:
-            self.settings = settings
+            self.settings, self.config = settings, version_of(settings)
             self.view.rules = heat_rules(settings.heat, settings.events, settings.features)
 
     def ensure(self, anchors: Sequence[str]) -> None:
-        """Have these anchors' newest records at hand: followed already, or read now."""
-        if not self.followed:
-            keys = [f"{kind}/{anchor}" for anchor in anchors for kind in "am"]
+        """Have these anchors' newest records at hand: followed already, or read now (idle ones, or all)."""
+        asked = [one for one in anchors if not self.followed or one not in self.view.table.slots]
+        if asked:
+            keys = [f"{kind}/{anchor}" for anchor in asked for kind in "am"]
             self.view.apply(zip(keys, self._store.get(HEAT, keys), strict=True), self.view.newest_ms)
 
     def record(self, user_id: str) -> UserRecord | None:

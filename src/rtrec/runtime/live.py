@@ -5,7 +5,8 @@ Rules
 - Weights reach the scorer every `learner.publish_ms`; figures every second.
 - When no event has come for a second and a label is due by the wall clock, a tick is appended to the label
   stage's input, so that what it decides is in the log.
-- A step that fails is tried again from the store, with growing pauses; `/readyz` says so meanwhile.
+- A step that fails is tried again from the store, with growing pauses; `/readyz` says so meanwhile. With
+  `dead_letters.on_cap = "stop"` the thread ends when the cap is passed, and `/readyz` says why.
 """
 
 import logging
@@ -16,13 +17,14 @@ from typing import Final
 from rtrec.ports import NewRecord
 from rtrec.ranking.requests import ScoreRequest
 from rtrec.runtime.folder import SCORED, TICKS
-from rtrec.runtime.host import Host
+from rtrec.runtime.host import Host, TooManyRefused
 from rtrec.runtime.reader import now_ms
 from rtrec.settings import Settings
 
 IDLE_S: Final = 0.02
 QUIET_MS: Final = 1_000
 FIGURES_MS: Final = 1_000
+DROP_IDLE_MS: Final = 60_000
 MAX_PAUSE_S: Final = 5.0
 _log = logging.getLogger("rtrec.live")
 
@@ -37,7 +39,7 @@ class Live:
         self._host, self._reload = host, reload
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtrec-host", daemon=True)
-        self._published_ms = self._figures_ms = self._busy_ms = 0
+        self._published_ms = self._figures_ms = self._busy_ms = self._dropped_ms = 0
 
     def start(self) -> None:
         """Take anchors and weights into memory, warm the kernels, and begin to step."""
@@ -64,6 +66,9 @@ class Live:
                 if not self._turn():
                     self._host.wake.wait(IDLE_S)
                 pause, self._host.serving.reasons = IDLE_S, []
+            except TooManyRefused as error:
+                self._host.serving.reasons = [str(error)]
+                return
             except Exception as error:  # noqa: BLE001 - the stream must go on; what failed is said, and tried again
                 _log.exception("a step failed; trying again in %.2f s", pause)
                 self._host.serving.reasons = [f"the host's last step failed: {error}"]
@@ -80,6 +85,9 @@ class Live:
             host.append(TICKS, [NewRecord(str(now).encode())], durable=False)
         if now - self._published_ms >= host.settings.learner.publish_ms:
             self._publish(now)
+        if now - self._dropped_ms >= DROP_IDLE_MS:
+            self._dropped_ms = now
+            host.serving.known.view.drop_idle()
         if now - self._figures_ms >= FIGURES_MS:
             self._figures()
             settings = self._reload()

@@ -12,7 +12,7 @@ from rtrec.features.table import DENSE_INDEX
 from rtrec.features.user import UserRecord
 from rtrec.features.user_values import pair_values, user_values
 from rtrec.features.vector import attribute_tokens, make_rows, vectors
-from rtrec.labels.exposure import ScoredRow
+from rtrec.labels.scored import encode
 from rtrec.ranking.eligibility import Viewer
 from rtrec.ranking.errors import RequestError
 from rtrec.ranking.explain import explain
@@ -154,13 +154,21 @@ def explanations(known: Knowledge, asker: Asker, scored: Scored, head: str) -> l
     return found
 
 
-def logged_rows(asker: Asker, request_id: str, scored: Scored, best: int, named: Sequence[str]) -> list[ScoredRow]:
-    """Features as used of the best candidates and of those the app names; a guest's are not logged."""
+def logged(
+    known: Knowledge, asker: Asker, request_id: str, scored: Scored, best: int, named: Sequence[str]
+) -> tuple[int, bytes | None]:
+    """(rows, message for `scored`): features as used of the best candidates and of those the app names.
+
+    A guest's are not logged: nothing could be joined with them.
+    """
     if asker.user_id is None:
-        return []
+        return 0, None
     order = np.argsort(-scored.score, kind="stable")[:best].tolist()
     wanted = set(named)
-    chosen = dict.fromkeys([*order, *(k for k, anchor in enumerate(scored.anchors) if anchor in wanted)])
-    return [
-        ScoredRow(asker.user_id, request_id, scored.anchors[k], asker.now_ms, scored.rows[k].tobytes()) for k in chosen
-    ]
+    chosen = list(dict.fromkeys([*order, *(k for k, anchor in enumerate(scored.anchors) if anchor in wanted)]))
+    anchors, rows = [scored.anchors[k] for k in chosen], scored.rows[chosen].tobytes()
+    if not chosen:
+        return 0, None
+    return len(chosen), encode(
+        request_id, asker.user_id, asker.now_ms, asker.variant, known.config, known.events_offset, anchors, rows
+    )

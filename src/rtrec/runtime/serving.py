@@ -218,11 +218,11 @@ class Serving:
         }  # fmt: skip
 
     def _log(self, asker: Asker, request_id: str, scored: Scored, best: int, named: Sequence[str]) -> None:
-        rows = scoring.logged_rows(asker, request_id, scored, best, named)
+        rows, message = scoring.logged(self.known, asker, request_id, scored, best, named)
         full = len(self.queue) >= MAX_QUEUED
-        self.counts["dropped" if full else "logged"] += len(rows)
-        if rows and not full:
-            self.queue.append(msgspec.msgpack.encode(rows))
+        self.counts["dropped" if full else "logged"] += rows
+        if message is not None and not full:
+            self.queue.append(message)
 
     # Changes
 

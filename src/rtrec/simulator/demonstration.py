@@ -73,7 +73,7 @@ def _watch(platform: Platform, incidents: Incidents, screen: Screen, seconds: fl
     started_s = time.monotonic()
     due = [(started_s + share * (seconds or ENDLESS_S), name) for share, name in zip(SHARES, NAMES, strict=True)]
     ends_s = started_s + seconds if seconds else None
-    while ends_s is None or time.monotonic() < ends_s:
+    while due or ends_s is None or time.monotonic() < ends_s:
         platform.check()
         screen.refresh(None if ends_s is None else ends_s - time.monotonic())
         if due and time.monotonic() >= due[0][0]:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from rtrec.simulator.client import ApiError, Client
+from rtrec.simulator.curves import Curves
 from rtrec.simulator.ledger import COUNTERS
 from rtrec.simulator.pace import Fields
 from rtrec.simulator.platform import Platform, now_ms, recommend
@@ -94,8 +95,15 @@ class Incidents:
         self._baseline = self._stored()
 
     def await_past(self) -> None:
-        """Wait until the service shows what it was sent of the past: totals, and rooms on the heat board."""
-        _await(lambda: (self._stored() == self._booked() and self._live_anchors()) or None, PAST_S)
+        """Wait until the service has taken the past in: totals, rooms on the heat board, labels learned from."""
+
+        def taken_in() -> bool | None:
+            curves = Curves()
+            curves.read(self._client)
+            learned = curves.click.examples > 0
+            return (learned and bool(self._live_anchors()) and self._stored() == self._booked()) or None
+
+        _await(taken_in, PAST_S)
 
     def stage(self, name: str) -> Outcome:
         """Stage an incident of `NAMES`; one that cannot be finished has failed, and says why."""

@@ -35,6 +35,8 @@ ASKS_PER_TURN: Final = 2
 ORGANIC_PER_TURN: Final = 0.3
 PAST_MS: Final = 180_000
 """The platform was there before the demo: rooms are of all ages, and windows do not all start from zero."""
+PAST_FEEDS_PER_TURN: Final = 0.03
+"""A few feeds of the past, ranked by charm and chance: their labels are all that is learned before the demo."""
 REST_MS: Final = 800
 """Mean of what an app's viewer does elsewhere between two feeds."""
 
@@ -83,9 +85,15 @@ class Platform:
 
     def send_past(self) -> None:
         """Send what happened before the demo. Only before `start`."""
+        events: list[Fields] = []
         for at_ms in range(self._opened_ms, now_ms(), int(1_000 * TURN_S)):
+            events += self.crowd.due(at_ms)
+            viewer, live = self._rng.choice(self._passers_by), self.crowd.live()
+            if self._rng.random() < PAST_FEEDS_PER_TURN and self.crowd.free(viewer, at_ms):
+                feed = [one.anchor_id for one in popular(self._rng, live, FEED_SIZE)]
+                self.crowd.show(viewer, feed, at_ms, self.crowd.next_id(), "feed")
             self._pass_by(at_ms)
-        self.deliver(list(self.crowd.due(now_ms())))
+        self.deliver(events)
 
     def stop(self) -> None:
         """Close; returns when the last turn is done."""

@@ -83,7 +83,7 @@ def count_event(r: Any, rules: Any, c: Any, keys: Any, blocks: Any, places: Any,
     """Add one accepted event's metrics and people; `out.person` is the key a first sight left."""
     kind, user, position = c.type, c.user, c.position
     people = -1
-    metric, value = -1, np.int64(1)
+    metric, value = np.int64(-1), np.int64(1)
     if kind == GIFT:
         people = 1  # its figures are `count_gift`'s
     elif kind == VIEW_START:
