@@ -1,4 +1,7 @@
-"""Retention: every topic of a folder is bounded, by records and by age, and never trimmed ahead of its readers."""
+"""Retention: every topic of a folder is bounded, and never trimmed ahead of its readers.
+
+By records and by age; `control` by its keys (compacted: one message an anchor or erased user).
+"""
 
 from collections.abc import Mapping
 
@@ -7,7 +10,7 @@ from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, EXAMPLES, SCORED
 from rtrec.settings import Log
 
 SIDE_KEEP = 10_000
-"""Records kept of topics that nobody reads twice: `control`, `scored`, `ticks`."""
+"""Records kept of topics that nobody reads twice: `scored`, `ticks`."""
 
 
 def trim(log: EventLog, policy: Log, read: Mapping[str, int], now_ms: int) -> None:
@@ -17,8 +20,9 @@ def trim(log: EventLog, policy: Log, read: Mapping[str, int], now_ms: int) -> No
     """
     keep = {
         EVENTS: policy.keep_records, EXAMPLES: policy.keep_records, DEAD_LETTERS: policy.keep_dead_letters,
-        CONTROL: SIDE_KEEP, SCORED: SIDE_KEEP, TICKS: SIDE_KEEP,
+        SCORED: SIDE_KEEP, TICKS: SIDE_KEEP,
     }  # fmt: skip
+    log.compact(CONTROL, 0)
     for topic, records in keep.items():
         start, end = log.bounds(topic, 0)
         before = min(

@@ -233,7 +233,9 @@ class Serving:
 
     def set_anchor_state(self, anchor_id: str, change: Mapping[str, object]) -> None:
         """Change what operators say of an anchor; only the given fields. Holds here as soon as it is durable."""
-        self._control(*control.anchor_state_message(anchor_id, change, self.known.now_ms()))
+        now = self.known.now_ms()
+        state = control.changed(self.known.control.anchor(anchor_id, now), change)
+        self._control(*control.anchor_state_message(anchor_id, state, now))
 
     def erase_user(self, user_id: str) -> None:
         """Erase a user as of now; durable when it returns, and not found from then on."""

@@ -2,12 +2,13 @@
 
 Rules
 -----
-- A message changes only the fields it names; null takes a field back to its default.
+- The topic is compacted by key, so a message holds an anchor's whole state: the newest stands for all before.
+- A change names only some fields (`changed`); null takes a field back to its default.
 - An erasure is remembered for ever: late, replayed and rebuilt events of that user fall under it.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -25,12 +26,22 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     at_ms: int
     anchor_id: str | None = None
     user_id: str | None = None
-    state: dict[str, Any] = {}
+    state: AnchorState = DEFAULT
 
 
-def anchor_state_message(anchor_id: str, change: Mapping[str, object], now_ms: int) -> tuple[bytes, bytes]:
-    """(key, value) that changes an anchor's state."""
-    message = Message("anchor_state", now_ms, anchor_id=anchor_id, state=dict(change))
+def changed(state: AnchorState, change: Mapping[str, object]) -> AnchorState:
+    """A state with some fields set anew.
+
+    >>> changed(AnchorState(banned=True, mode="pk"), {"banned": None}).mode
+    'pk'
+    """
+    kept = {name: field for name, field in msgspec.to_builtins(state).items() if name not in change}
+    return msgspec.convert(kept | {name: field for name, field in change.items() if field is not None}, AnchorState)
+
+
+def anchor_state_message(anchor_id: str, state: AnchorState, now_ms: int) -> tuple[bytes, bytes]:
+    """(key, value) that sets an anchor's state."""
+    message = Message("anchor_state", now_ms, anchor_id=anchor_id, state=state)
     return f"anchor_state/{anchor_id}".encode(), msgspec.json.encode(message)
 
 
@@ -62,11 +73,8 @@ class ControlState:
         """Take one message; its writes, and the message for the stages it concerns."""
         message, effects = msgspec.json.decode(value, type=Message), Effects()
         if message.anchor_id is not None:
-            given = {name: field for name, field in message.state.items() if field is not None}
-            kept = msgspec.to_builtins(self.anchor(message.anchor_id, message.at_ms))
-            merged = {**{name: field for name, field in kept.items() if name not in message.state}, **given}
-            state = self.anchors[message.anchor_id] = msgspec.convert(merged, AnchorState)
-            effects.writes.puts[ANCHOR + message.anchor_id] = msgspec.json.encode(state)
+            self.anchors[message.anchor_id] = message.state
+            effects.writes.puts[ANCHOR + message.anchor_id] = msgspec.json.encode(message.state)
         if message.user_id is not None and message.at_ms > self.erased.get(message.user_id, 0):
             self.erased[message.user_id] = message.at_ms
             effects.writes.puts[ERASED + message.user_id] = msgspec.json.encode(message.at_ms)
