@@ -35,8 +35,8 @@ class Metric(NamedTuple):
 CATALOGUE: tuple[Metric, ...] = (
     Metric(
         "rtrec_events_total", "counter", "events", ("stage", "outcome"),
-        "events a stage is done with; outcome is accepted, rejected (ingest), duplicate, too_late, unknown_reversal (heat), "
-        "erased, expired or erasures (profile)",
+        "events a stage is done with; outcome is accepted, rejected (ingest), duplicate, too_late, "
+        "unknown_reversal (heat), erased, expired or erasures (profile)",
         "no growth while producers send: look at rtrec_lag_events, then at the stage's log",
     ),
     Metric(

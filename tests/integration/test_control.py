@@ -14,7 +14,7 @@ import pytest
 
 from rtrec.events.ids import hash_id
 from rtrec.features.vector import ROW
-from rtrec.labels.exposure import ScoredRow
+from rtrec.labels import scored
 from rtrec.ports import NewRecord
 from rtrec.ranking.requests import RecommendRequest, ScoreRequest
 from rtrec.runtime.embedded import Embedded
@@ -259,7 +259,7 @@ def test_pending_labels_and_logged_rows_of_an_erased_user_never_become_examples(
     with Embedded.open(tmp_path / "data", settings) as host:
         take(host, *rooms("a"), event("impression", user_id="u"), event("impression", user_id="other"))
         erased_ms = erase(host)
-        host.append("scored", [NewRecord(msgspec.msgpack.encode([ScoredRow("u", "r2", "a", erased_ms, b"row")]))])
+        host.append("scored", [NewRecord(scored.encode("r2", "u", erased_ms, "default", "c", 0, ["a"], b"row"))])
         take(host, event("impression", user_id="u", request_id="r2"), event("click", user_id="u", request_id="r2"))
         take(host, event("like", user_id="other", ts_ms=now_ms() + 5_000))
         log = host.folder.log

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rtrec.features.vector import ROW, vectors
+from rtrec.labels import scored
 from rtrec.labels.exposure import ScoredRow
 from rtrec.ranking.fuse import sigmoid
 from rtrec.ranking.requests import ScoreRequest
@@ -81,7 +82,7 @@ def records(host: Embedded, topic: str) -> list[bytes]:
 
 def logged(host: Embedded, request_id: str) -> list[ScoredRow]:
     """Rows of a request in the topic `scored`."""
-    found = [msgspec.msgpack.decode(value, type=list[ScoredRow]) for value in records(host, SCORED)]
+    found = [scored.decode(value) for value in records(host, SCORED)]
     return [row for rows in found for row in rows if row.request_id == request_id]
 
 
@@ -100,6 +101,7 @@ def test_an_example_has_the_row_that_scoring_used_bit_for_bit(tmp_path: Path) ->
     with live(tmp_path / "data") as host:
         opened(host, "a")
         answer = scores(host, "a", "b", request_id="r1", context={"surface": "feed"})
+        eventually(lambda: logged(host, "r1"))
         send(host, event("gift", "a", "giver", value=9_000))
         shown = {"ts_ms": answer["as_of_ms"] + 1_000, "surface": "feed"}
         send(host, event("impression", "a", request_id="r1", **shown), event("click", "a", request_id="r1", **shown))

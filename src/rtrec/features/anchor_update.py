@@ -33,7 +33,6 @@ from rtrec.features.anchor_table import (
     PAST_ROOMS,
     PEOPLE_KINDS,
     REVERSIBLE,
-    WATCHERS,
 )
 from rtrec.features.decay import HALF_LIVES_MS, landmark, power, rebase, two_sum
 from rtrec.features.tiles import add, advance, tiles_of
@@ -154,7 +153,7 @@ def member_key(anchor: Any, kind: Any, block: Any, member: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def count_person(r: Any, kind: Any, user: Any, ts_ms: Any, keys: Any, blocks: Any) -> Any:
-    """How many people this event adds (0 or 1, beyond the exact part sometimes more), and the key it left, 0 if none."""
+    """How many people this event adds (beyond the exact part sometimes more than 1), and the key it left, or 0."""
     block = ts_ms // BLOCK_MS
     age = r.last_ms // BLOCK_MS - block
     none = np.uint64(0)
