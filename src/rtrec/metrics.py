@@ -36,7 +36,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric(
         "rtrec_events_total", "counter", "events", ("stage", "outcome"),
         "events a stage is done with; outcome is accepted, rejected (ingest), duplicate, too_late, "
-        "unknown_reversal (heat), erased, expired or erasures (profile)",
+        "unknown_reversal, seen_overflow, ledger_overflow (heat), erased, expired or erasures (profile)",
         "no growth while producers send: look at rtrec_lag_events, then at the stage's log",
     ),
     Metric(

@@ -6,6 +6,8 @@ Rules
 - A chunk none of whose rows is alive is dropped. Two neighbours are merged, without their dead rows, while
   the older is not twice as long as the newer (the logarithmic method, Bentley & Saxe 1980): there are at
   most log2(rows) chunks, and a row is rewritten at most log2(rows) times.
+- Rows are bounded (`bound`): past the limit the oldest eighth goes, so that cutting the oldest chunk is paid
+  for by many commits.
 - A chunk's number only grows; loading in order of numbers gives rows in order of arrival.
 - What a chunk holds is independent of how rows were cut into commits; digests hash rows, not chunks.
 
@@ -91,8 +93,28 @@ class Chunks:
             fresh.rows, fresh.texts = np.concatenate([old_rows, fresh.rows]), old_texts + fresh.texts
             fresh.last_alive = max(fresh.last_alive, older.last_alive)
         self._chunks.append(fresh)
-        stored = _Stored(VERSION, fresh.rows.tobytes(), fresh.texts)
-        writes.puts[self._key(fresh.number)] = msgspec.msgpack.encode(stored)
+        self._write(fresh, writes)
+
+    def bound(self, limit: int, writes: Writes) -> int:
+        """Drop the oldest rows once there are more than `limit`; how many went."""
+        extra = len(self) - limit
+        if extra <= 0:
+            return 0
+        dropped = left = min(extra + limit // 8, len(self))
+        while left:
+            oldest = self._chunks[0]
+            gone = min(left, len(oldest.rows))
+            left -= gone
+            oldest.rows, oldest.texts = oldest.rows[gone:], oldest.texts[gone:]
+            if len(oldest.rows):
+                self._write(oldest, writes)
+            else:
+                writes.puts[self._key(self._chunks.pop(0).number)] = None
+        return dropped
+
+    def _write(self, chunk: _Chunk, writes: Writes) -> None:
+        stored = _Stored(VERSION, chunk.rows.tobytes(), chunk.texts)
+        writes.puts[self._key(chunk.number)] = msgspec.msgpack.encode(stored)
 
     def _alive(self, chunk: _Chunk, now: int) -> tuple[Rows, list[str]]:
         keep = self._expires(chunk.rows) >= now

@@ -30,7 +30,7 @@ from rtrec.features.decay import HALF_LIVES_MS, LANDMARK_HALF_LIVES
 from rtrec.features.heat_rules import HeatRules
 from rtrec.stages import heat_kernel
 from rtrec.stages.chunks import Chunks, Rows
-from rtrec.stages.effects import Effects, Writes
+from rtrec.stages.effects import Effects
 from rtrec.stages.heat_kernel import ACCEPTED, GIFT_ROW, OUTCOME, reversed_key
 
 REASONS: Final = {
@@ -87,7 +87,7 @@ class HeatState:
         self.meta: dict[str, AnchorMeta] = {}
         self.categories: dict[int, str] = {}
         self.newest = np.zeros(1, np.int64)
-        self.max_slots, self._seen_ids, self._ledger_gifts = max_slots, seen_ids, ledger_gifts
+        self.max_slots, self.seen_ids, self.ledger_gifts = max_slots, seen_ids, ledger_gifts
         self.seen, self.gifts, self.people = HashIndex(), HashIndex(), HashIndex()
         self.seen_chunks = Chunks("seen", SEEN, lambda rows: rows["until"])
         self.gift_chunks = Chunks("ledger", GIFT_ROW, lambda rows: rows["expires"])
@@ -164,7 +164,7 @@ class HeatState:
 
     def _rebuild_seen(self, more: int) -> None:
         rows, _ = self.seen_chunks.rows(self.newest_ms)
-        self.seen.rebuild(rows["key"][-self._seen_ids :], rows["until"][-self._seen_ids :], more)
+        self.seen.rebuild(rows["key"], rows["until"], more)
 
     def _rebuild_people(self, more: int) -> None:
         rows, _ = self.people_chunks.rows(self.newest_ms)
@@ -172,7 +172,6 @@ class HeatState:
 
     def _rebuild_ledger(self, more: int) -> None:
         rows, users = self.gift_chunks.rows(self.newest_ms)
-        rows, users = rows[-self._ledger_gifts :], users[-self._ledger_gifts :]
         self.ledger = np.zeros(max(1_024, 2 * (len(rows) + more)), GIFT_ROW)
         self.ledger[: len(rows)], self.ledger_users = rows, users
         places = np.arange(len(rows), dtype=np.int64)
@@ -203,7 +202,7 @@ def heat(state: HeatState, chunk: EventChunk) -> HeatResult:
     accepted = outcomes["status"] == ACCEPTED
     words = _write_words(state, chunk, slots, accepted, outcomes, effects)
     _write_records(state, np.unique(slots[accepted & (slots >= 0)]), effects)
-    _write_chunks(state, chunk, accepted, outcomes, effects.writes)
+    _write_chunks(state, chunk, accepted, outcomes, effects)
     for code, outcome in enumerate(OUTCOMES):
         effects.counts[outcome] = int((outcomes["status"] == code).sum())
     return HeatResult(effects, outcomes, values, words)
@@ -276,10 +275,10 @@ def _write_records(state: HeatState, dirty: NDArray[np.int64], effects: Effects)
 
 
 def _write_chunks(
-    state: HeatState, chunk: EventChunk, accepted: NDArray[np.bool_], outcomes: NDArray[Any], writes: Writes
+    state: HeatState, chunk: EventChunk, accepted: NDArray[np.bool_], outcomes: NDArray[Any], effects: Effects
 ) -> None:
-    """One new chunk each of seen ids, gifts and people; the partition's time."""
-    columns, now = chunk.columns, state.newest_ms
+    """One new chunk each of seen ids, gifts and people, within their bounds; the partition's time."""
+    columns, now, writes = chunk.columns, state.newest_ms, effects.writes
     gift = accepted & (columns["type"] == GIFT)
     reversals, entered = gift & (columns["link"] != 0), gift & (columns["link"] == 0)
     seen = np.zeros(int(accepted.sum()), SEEN)
@@ -299,6 +298,8 @@ def _write_chunks(
     people["key"], people["block"] = outcomes["person"][new], columns["ts_ms"][new] // BLOCK_MS
     state.people.used += len(people)
     state.people_chunks.add(people, [], now, writes)
+    effects.counts["seen_overflow"] = state.seen_chunks.bound(state.seen_ids, writes)
+    effects.counts["ledger_overflow"] = state.gift_chunks.bound(state.ledger_gifts, writes)
     if accepted.any():
         writes.puts["meta"] = msgspec.msgpack.encode(_Meta(1, now, state.half_life))
 

@@ -103,3 +103,22 @@ def test_other_keys_are_passed_over_and_another_format_is_refused() -> None:
     newer = stored["people/0000000000000000"].replace(b"\x93\x01", b"\x93\x02", 1)
     with pytest.raises(ValueError, match="written in chunk format 2, this rtrec reads 1; use a newer rtrec"):
         other.load([("people/0000000000000000", newer)])
+
+
+def test_rows_are_bounded_and_the_oldest_go_first() -> None:
+    """Past the limit the oldest eighth goes, in memory and in what is stored, and is counted."""
+    chunks, stored, dropped = Chunks("x", ROW, lambda rows: rows["until"]), dict[str, bytes | None](), 0
+    for k in range(40):
+        writes = Writes()
+        rows = np.array([(100 * k + j, 10**9) for j in range(10)], ROW)
+        chunks.add(rows, [f"{100 * k + j}" for j in range(10)], 0, writes)
+        dropped += chunks.bound(64, writes)
+        stored.update(writes.puts)
+        assert len(chunks) <= 64
+    kept, texts = chunks.rows(0)
+    again = Chunks("x", ROW, lambda rows: rows["until"])
+    again.load((key, value) for key, value in sorted(stored.items()) if value is not None)
+    assert dropped == 400 - len(kept)
+    assert kept["key"].tolist() == [100 * k + j for k in range(40) for j in range(10)][-len(kept) :]
+    assert texts == [str(key) for key in kept["key"].tolist()]
+    assert again.rows(0)[0].tolist() == kept.tolist()
