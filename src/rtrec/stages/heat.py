@@ -298,8 +298,10 @@ def _write_chunks(
     people["key"], people["block"] = outcomes["person"][new], columns["ts_ms"][new] // BLOCK_MS
     state.people.used += len(people)
     state.people_chunks.add(people, [], now, writes)
-    effects.counts["seen_overflow"] = state.seen_chunks.bound(state.seen_ids, writes)
-    effects.counts["ledger_overflow"] = state.gift_chunks.bound(state.ledger_gifts, writes)
+    if dropped := state.seen_chunks.bound(state.seen_ids, writes):
+        effects.counts["seen_overflow"] = dropped
+    if dropped := state.gift_chunks.bound(state.ledger_gifts, writes):
+        effects.counts["ledger_overflow"] = dropped
     if accepted.any():
         writes.puts["meta"] = msgspec.msgpack.encode(_Meta(1, now, state.half_life))
 
