@@ -1,0 +1,46 @@
+import pytest
+
+from rtrec.settings import Events
+from rtrec.stages.dead_letters import cut
+from rtrec.stages.ingest import ingest
+from rtrec.stages.messages import Record
+from tests.unit.events.event_cases import NOW, escaped, valid
+
+POLICY = Events(future_ms=60_000)
+
+
+def record(offset: int, line: bytes, append_ms: int = NOW) -> Record:
+    value, headers = cut(line)
+    return Record(offset, append_ms, None, value, headers)
+
+
+@pytest.mark.parametrize(("ahead_ms", "taken"), [(-(10**9), True), (0, True), (60_000, True), (60_001, False)])
+def test_future_is_judged_by_the_records_append_time(ahead_ms: int, *, taken: bool) -> None:
+    """More than 60 s after it: the log's own clock decides, and decides alike in a rebuild."""
+    found = ingest([record(0, escaped(valid("like")), NOW - ahead_ms)], POLICY)
+    assert len(found.chunk) == taken
+    if not taken:
+        ((_, reason),) = found.refused
+        assert reason == "like.ts_ms: future, expected at most 60000 ms after its arrival, got 60001 ms"
+
+
+def test_events_keep_their_order_and_offsets_around_what_is_refused() -> None:
+    ahead = valid("like", event_id="c", ts_ms=NOW + 60_001)
+    likes = {name: escaped(valid("like", event_id=name)) for name in "abd"}
+    lines = [likes["a"], b"nonsense", likes["b"], escaped(ahead), likes["d"]]
+    found = ingest([record(10 + 3 * k, line) for k, line in enumerate(lines)], POLICY)
+    assert [event.event_id for event in found.chunk.events] == ["a", "b", "d"]
+    assert found.chunk.columns["position"].tolist() == [10, 16, 22] == [one.offset for one in found.records]
+    assert [one.offset for one, _ in found.refused] == [13, 19]
+
+
+def test_an_oversized_event_is_refused_by_the_length_it_had() -> None:
+    """Also where what was appended is a valid event of 64 KiB that someone cut."""
+    line = escaped(valid("like")) + b" " * 70_000
+    ((_, reason),) = ingest([record(0, line)], POLICY).refused
+    assert reason == f"event: expected at most 65536 bytes, got {len(line)}"
+
+
+def test_nothing_in_nothing_out() -> None:
+    found = ingest([], POLICY)
+    assert (len(found.chunk), found.records, found.refused) == (0, [], [])
