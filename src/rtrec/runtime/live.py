@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Final
 
 from rtrec.ports import NewRecord
-from rtrec.ranking.requests import ScoreRequest
 from rtrec.runtime.folder import SCORED, TICKS
 from rtrec.runtime.host import Host, TooManyRefused
 from rtrec.runtime.reader import now_ms
+from rtrec.runtime.warm import warm
 from rtrec.settings import Settings
 
 IDLE_S: Final = 0.02
@@ -46,7 +46,7 @@ class Live:
         known = self._host.serving.known
         known.follow()
         known.publish(self._host.journey.learn.image(self._host.epoch))
-        self._host.serving.score(ScoreRequest(candidates=["warm"], request_id="warm"))
+        warm()
         self._figures()
         self._host.serving.reasons = []
         self._thread.start()

@@ -180,15 +180,16 @@ class Serving:
         return self._envelope(asker, request_id) | {"items": items, "next_cursor": following}
 
     def _recall(self, request: RecommendRequest, asker: Asker) -> dict[str, str]:
-        """Candidates under their sources: the app's own, then whom the user knows, then new, then hot ones."""
+        """Candidates under their sources: the app's own, whom the user knows, anchors with heat, rooms that are new."""
         record, known = asker.record, self.known
         new = known.newly_live(asker.now_ms)
-        hot = [anchor for anchor, _ in known.hottest(recall.PER_SOURCE, request.filter, asker.now_ms)]
+        hottest = known.hottest(recall.PER_SOURCE, request.filter, asker.now_ms)
+        hot = [anchor for anchor, heat in hottest if heat > 0.0]
         followed = list(record.follows) if record is not None else []
         familiar = list(record.familiarity) if record is not None else []
         return recall.merge([
             ("app", request.candidates), ("followed", followed[-recall.PER_SOURCE :]),
-            ("familiar", familiar[-recall.PER_SOURCE :]), ("new", new), ("hot", hot),
+            ("familiar", familiar[-recall.PER_SOURCE :]), ("hot", hot), ("new", new),
         ])  # fmt: skip
 
     def _eligible(self, anchors: Sequence[str], asker: Asker, wanted: Filter) -> list[str]:

@@ -27,7 +27,7 @@ from rtrec.settings import HEADS, Learner
 from rtrec.stages.effects import Effects, Writes
 
 CHUNK_FORMAT: Final = 1
-FIGURES_EVERY: Final = 5_000
+FIGURES_EVERY: Final = 1_000
 """Examples between two stored states of the figures: they hold 10,000 rows a head, a megabyte."""
 _HEAT: Final = DENSE_INDEX["heat_log"]
 

@@ -122,3 +122,26 @@ def test_rows_are_bounded_and_the_oldest_go_first() -> None:
     assert kept["key"].tolist() == [100 * k + j for k in range(40) for j in range(10)][-len(kept) :]
     assert texts == [str(key) for key in kept["key"].tolist()]
     assert again.rows(0)[0].tolist() == kept.tolist()
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=60), st.integers(8, 60))
+def test_rows_are_bounded_and_the_newest_stay(sizes: list[int], limit: int) -> None:
+    """Never more than the limit after a commit; what went is the oldest, counted, in memory and in the store alike."""
+    chunks, store, total, dropped = make(), dict[str, bytes](), 0, 0
+    for size in sizes:
+        writes = Writes()
+        chunks.add(
+            np.array([(total + k + 1, 9) for k in range(size)], ROW),
+            [str(total + k + 1) for k in range(size)],
+            0,
+            writes,
+        )
+        total += size
+        dropped += chunks.bound(limit, writes)
+        apply(store, writes)
+        assert min(total, limit - limit // 8) <= len(chunks) <= limit
+        assert len(chunks) == total - dropped
+        stands = [(key, 9, str(key)) for key in range(dropped + 1, total + 1)]
+        reloaded = make()
+        reloaded.load(sorted(store.items()))
+        assert listed(chunks, 0) == listed(reloaded, 0) == stands
