@@ -134,8 +134,7 @@ def _encode_tiles(tiles: Any, b: Any, at: Any) -> Any:
             masks[metric] = np.uint64(0)
         for k in range(length):
             for metric in range(N_METRICS):
-                if tiles[start + k, metric] != 0:
-                    masks[metric] |= np.uint64(1) << np.uint64(k)
+                masks[metric] |= np.uint64(tiles[start + k, metric] != 0) << np.uint64(k)
         present = np.uint64(0)
         for metric in range(N_METRICS):
             if masks[metric]:

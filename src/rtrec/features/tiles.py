@@ -17,20 +17,14 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from rtrec.settings import METRICS
+
 WINDOWS: Final = ("10s", "1m", "5m", "30m", "1h", "24h")
 HOPS_MS: Final = np.array([1_000, 5_000, 30_000, 180_000, 300_000, 3_600_000], np.int64)
 WINDOWS_MS: Final = np.array([10_000, 60_000, 300_000, 1_800_000, 3_600_000, 86_400_000], np.int64)
 LENGTHS: Final = WINDOWS_MS // HOPS_MS + 1
 STARTS: Final = np.concatenate([[0], np.cumsum(LENGTHS)[:-1]]).astype(np.int64)
 TILES: Final = int(LENGTHS.sum())
-
-
-@njit(cache=True, nogil=True)
-def clear(table: Any) -> None:
-    """Zero a matrix. A loop, as everywhere in kernels: a slice assignment costs a second to compile."""
-    for i in range(table.shape[0]):
-        for j in range(table.shape[1]):
-            table[i, j] = 0
 
 
 @njit(cache=True, nogil=True)
@@ -61,12 +55,22 @@ def add(tiles: Any, places: Any, metric: Any, value: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
+def window_at(tiles: Any, last_ms: Any, at_ms: Any, level: Any, metrics: Any, out: Any) -> None:
+    """One level's window of some metrics at `at_ms` (≥ last_ms). metrics: int64 [n]; out: int64 [n]."""
+    hop, length = HOPS_MS[level], LENGTHS[level]
+    for k in range(metrics.shape[0]):
+        out[k] = 0
+    for bucket in range(at_ms // hop - length + 1, last_ms // hop + 1):
+        row = STARTS[level] + bucket % length
+        for k in range(metrics.shape[0]):
+            out[k] += tiles[row, metrics[k]]
+
+
+_ALL: Final = np.arange(len(METRICS), dtype=np.int64)
+
+
+@njit(cache=True, nogil=True)
 def windows_at(tiles: Any, last_ms: Any, at_ms: Any, out: Any) -> None:
     """Every window of every metric at `at_ms` (≥ last_ms). out: int64 [levels, metrics]."""
-    clear(out)
     for level in range(HOPS_MS.shape[0]):
-        hop, length = HOPS_MS[level], LENGTHS[level]
-        for bucket in range(at_ms // hop - length + 1, last_ms // hop + 1):
-            row = STARTS[level] + bucket % length
-            for metric in range(out.shape[1]):
-                out[level, metric] += tiles[row, metric]
+        window_at(tiles, last_ms, at_ms, level, _ALL, out[level])

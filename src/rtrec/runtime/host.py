@@ -146,13 +146,15 @@ class Host(Reader):
 
     def _step(self) -> int:
         turn, inputs = Turn(), dict[str, tuple[int, int]]()
-        control = self._read(CONTROL, SIDE_RECORDS, inputs)
-        self.journey.control_turn(control, turn)
-        scored = self._read(SCORED, SIDE_RECORDS, inputs)
-        self.journey.scored_turn([row for record in scored for row in scored_messages.decode(record.value)], turn)
+        # Events first: what was scored before an event of this step came is then met before it.
         events = self._read(EVENTS, self.settings.log.batch_events, inputs)
-        self.journey.event_turn(events, EVENTS, turn)
+        self._append_scored()
+        scored = self._read(SCORED, SIDE_RECORDS, inputs)
+        control = self._read(CONTROL, SIDE_RECORDS, inputs)
         ticks = self._read(TICKS, SIDE_RECORDS, inputs)
+        self.journey.control_turn(control, turn)
+        self.journey.scored_turn([row for record in scored for row in scored_messages.decode(record.value)], turn)
+        self.journey.event_turn(events, EVENTS, turn)
         if ticks:
             self.journey.tick_turn(int(ticks[-1].value), turn)
         if not inputs:
@@ -163,6 +165,13 @@ class Host(Reader):
         self.timings.append((len(events), 1_000 * (time.perf_counter() - began)))
         self.committed(turn)
         return len(control) + len(scored) + len(events) + len(ticks)
+
+    def _append_scored(self) -> None:
+        """Put what requests logged since the last step into the log."""
+        queue = self.serving.queue
+        records = [NewRecord(queue.popleft()) for _ in range(len(queue))]
+        if records:
+            self.append(SCORED, records, durable=False)
 
     def _read(self, topic: str, limit: int, inputs: dict[str, tuple[int, int]]) -> list[Record]:
         first = self._next[topic]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rtrec.ports import NewRecord
-from rtrec.runtime.folder import SCORED, TICKS
+from rtrec.runtime.folder import TICKS
 from rtrec.runtime.host import Host, TooManyRefused
 from rtrec.runtime.reader import now_ms
 from rtrec.runtime.warm import warm
@@ -77,7 +77,6 @@ class Live:
 
     def _turn(self) -> int:
         host, now = self._host, now_ms()
-        self._append_scored()
         done = host.step()
         if done:
             self._busy_ms = now
@@ -94,12 +93,6 @@ class Live:
             if settings is not None:
                 host.reload(settings)
         return done
-
-    def _append_scored(self) -> None:
-        queue = self._host.serving.queue
-        records = [NewRecord(queue.popleft()) for _ in range(len(queue))]
-        if records:
-            self._host.append(SCORED, records, durable=False)
 
     def _publish(self, now: int) -> None:
         self._published_ms = now

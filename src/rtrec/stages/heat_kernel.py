@@ -30,14 +30,13 @@ from rtrec.features.anchor_table import (
     GIFTS,
     IMPRESSIONS,
     LIKES,
-    N_METRICS,
     SHARES,
     VIEWS,
     WATCH,
     WATCHERS,
 )
 from rtrec.features.anchor_update import add_metric, apply_room, count_person, move_time, place_event, take_out
-from rtrec.features.anchor_values import LEVELS, anchor_values
+from rtrec.features.anchor_values import LEVELS, SCRATCH, anchor_values
 from rtrec.features.decay import HALF_LIVES_MS
 
 ACCEPTED, DUPLICATE, TOO_LATE, UNKNOWN_REVERSAL = range(4)
@@ -152,7 +151,7 @@ def run(
     ledger and its index; seen, people: hash maps with room; newest [1]: newest accepted time; outs: `OUTCOME`
     rows to fill; values: float32, a row an impression. Returns the ledger's new length.
     """
-    w, places = np.empty((LEVELS, N_METRICS), np.int64), np.empty(LEVELS, np.int64)
+    w, places = np.empty(SCRATCH, np.int64), np.empty(LEVELS, np.int64)
     factors = np.empty(HALF_LIVES_MS.shape[0])
     rules = all_rules[0]
     impressions = 0
