@@ -10,7 +10,7 @@ from rtrec.events.schema import Event
 from rtrec.features.anchor_values import N_ANCHOR_VALUES, many_anchor_values
 from rtrec.features.table import ANCHOR_VALUES
 from rtrec.settings import Features
-from tests.unit.stages.heat_host import HOUR_MS, Host, any_event, fed
+from tests.unit.stages.heat_host import HOUR_MS, T0, Host, any_event, fed, made
 
 LATE_MS = 25 * HOUR_MS
 PRIOR, WORTH = Features().ctr_prior, Features().ctr_prior_impressions
@@ -52,7 +52,7 @@ def values_at(host: Host, anchor: str, at_ms: int) -> dict[str, float]:
     return dict(zip((one.name for one in ANCHOR_VALUES), out[0].tolist(), strict=True))
 
 
-@given(st.lists(any_event(), min_size=1, max_size=60), st.integers(-HOUR_MS, 26 * HOUR_MS))
+@given(st.lists(any_event(), min_size=1, max_size=60), st.integers(0, 90_000) | st.integers(-HOUR_MS, 26 * HOUR_MS))
 def test_features_are_what_the_anchor_shows(events: list[Event], passed_ms: int) -> None:
     """Every feature, recomputed in plain Python from the shown windows, heat and lifecycle, at any time."""
     host = fed(events, [7])
@@ -62,6 +62,13 @@ def test_features_are_what_the_anchor_shows(events: list[Event], passed_ms: int)
         assert values_at(host, key[2:], at_ms) == {
             name: pytest.approx(value, rel=1e-6, abs=1e-6) for name, value in expected.items()
         }
+
+
+def test_a_live_rooms_age_is_since_it_began() -> None:
+    """Not since its last activity, and 0 once it is not live."""
+    host = fed([made("live_start", T0, live_id="l"), made("comment", T0 + 60_000)], [1])
+    assert values_at(host, "a", T0 + 120_000)["live_age_log"] == pytest.approx(math.log1p(2))
+    assert values_at(host, "a", T0 + 150_000)["live_age_log"] == 0.0
 
 
 def test_an_anchor_never_seen_has_a_new_ones_zeros_and_priors() -> None:

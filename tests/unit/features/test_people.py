@@ -65,6 +65,15 @@ def test_which_events_count_whom(kind: str) -> None:
     }
 
 
+def test_a_late_block_that_nobody_was_seen_in_starts_from_nobody() -> None:
+    """Two blocks on, the block between is the previous one: what an older block held is not its count."""
+    host = Host()
+    host.feed(*(made("view_start", T0, user_id=f"u{k}") for k in range(3)), made("view_start", T0 + 2 * BLOCK_MS))
+    host.feed(made("view_start", T0 + BLOCK_MS, user_id="late"))
+    assert host.row()["people"][0, 0].tolist() == [1, 1]
+    assert host.show(T0 + 2 * BLOCK_MS)["windows"]["watchers"]["1h"] == 5
+
+
 def test_an_unfollow_is_no_interaction() -> None:
     host = Host()
     host.feed(made("follow", T0, on=False))

@@ -156,6 +156,25 @@ def test_reversing_leaves_no_heat_behind() -> None:
     assert shown["windows"]["gift_value"]["24h"] == 0
 
 
+@pytest.mark.parametrize("take_over", [False, True])
+def test_a_reversal_across_landmarks_gives_small_gifts_back(*, take_over: bool) -> None:
+    """What 10^12 coins pushed out of a float comes back when they are reversed, also hours and landmarks later."""
+    policy, smalls = Heat(weights={"gift_value": 1.0}, user_caps={}), [gift(T0 + k, f"s{k}", 1 + k) for k in range(40)]
+    host, without = Host(policy), Host(policy)
+    host.feed(*smalls[:20], gift(T0 + 7, "big", 10**12), *smalls[20:])
+    without.feed(*smalls)
+    for minutes in (70, 660):
+        for one in (host, without):
+            one.feed(like(T0 + minutes * MINUTE_MS, f"x{minutes}"))
+    if take_over:
+        host.take_over()
+    host.feed(gift(T0, "r", reversal_of="big"))
+    for window in ("1m", "10m", "1h"):
+        got, want = (one.show(T0)["decayed"]["gift_value"][window] for one in (host, without))
+        assert got == pytest.approx(want, rel=1e-9, abs=1e-300)
+    assert host.show(T0)["heat"]["score"] == pytest.approx(without.show(T0)["heat"]["score"], rel=1e-9)
+
+
 def test_a_reversal_leaves_the_users_cap_slot_if_that_still_stands() -> None:
     """The cap is free again after a reversal; not where another user took the slot since, nor its new tenancy."""
     policy = Heat(weights={"gift_value": 1.0}, user_caps={"gift_value": 1_000.0})
