@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rtrec.features.tiles import HOPS_MS, TILES, WINDOWS, WINDOWS_MS, add, advance, clear, tiles_of, windows_at
+from rtrec.features.anchor_table import N_METRICS
+from rtrec.features.tiles import HOPS_MS, TILES, WINDOWS, WINDOWS_MS, add, advance, tiles_of, windows_at
 
-METRICS = 3
 T0 = 1_700_000_000_000 // 3_600_000 * 3_600_000
 
 
@@ -16,7 +16,7 @@ class Ring:
     """Tiles as the kernels drive them: time first, then the event's tiles."""
 
     def __init__(self) -> None:
-        self.tiles = np.zeros((TILES, METRICS), np.int64)
+        self.tiles = np.zeros((TILES, N_METRICS), np.int64)
         self.last_ms = 0
         self.events: list[tuple[int, int, int]] = []
 
@@ -31,13 +31,13 @@ class Ring:
         self.events.append((ts_ms, metric, value))
 
     def at(self, t_ms: int) -> NDArray[np.int64]:
-        out = np.full((len(WINDOWS), METRICS), -1, np.int64)
+        out = np.full((len(WINDOWS), N_METRICS), -1, np.int64)
         windows_at(self.tiles, self.last_ms, t_ms, out)
         return out
 
     def brute(self, t_ms: int) -> NDArray[np.int64]:
         """The contract's sum: ts ≥ floor((T - w) / hop) · hop."""
-        out = np.zeros((len(WINDOWS), METRICS), np.int64)
+        out = np.zeros((len(WINDOWS), N_METRICS), np.int64)
         for level, (hop, window) in enumerate(zip(HOPS_MS.tolist(), WINDOWS_MS.tolist(), strict=True)):
             begin = (t_ms - window) // hop * hop
             for ts_ms, metric, value in self.events:
@@ -55,7 +55,7 @@ def steps(least: int) -> st.SearchStrategy[int]:
 
 
 EVENTS = st.lists(
-    st.tuples(st.one_of(steps(0), steps(-1)), st.integers(0, METRICS - 1), st.integers(0, 10**12)), max_size=40
+    st.tuples(st.one_of(steps(0), steps(-1)), st.integers(0, N_METRICS - 1), st.integers(0, 10**12)), max_size=40
 )
 
 
@@ -90,9 +90,3 @@ def test_a_late_event_counts_while_its_tile_stands(level: int) -> None:
     gone.add(T0 + stay, 0, 1)
     gone.add(T0, 0, 5)
     assert gone.at(gone.last_ms)[level, 0] == 1
-
-
-def test_clear_zeroes_all() -> None:
-    table = np.ones((4, 5), np.int64)
-    clear(table)
-    assert not table.any()
