@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtrec.learning.ftrl import DRAINED, LIVE, NUMBER, RECENT, FtrlPolicy, FtrlState, derive, learn, warm
-from rtrec.learning.rows import checked_rows, checked_slots
+from rtrec.learning.rows import checked_rows, checked_slots, page_in
 
 FORMAT = 1
 CANONICAL_SLOTS = 65_536
@@ -104,6 +104,11 @@ class OnlineModel:
         self._set(places, warm(np.asarray(weights, np.float64).reshape(places.size, self.heads), n))
         self._touched.add(places)
         self._dirty.add(places)
+
+    def page_in(self) -> None:
+        """Take all memory now, not while events wait."""
+        page_in(self._state.pairs)
+        page_in(self._state.met)
 
     def take_touched(self) -> NDArray[np.int64]:
         """Slots touched since this was last called, sorted, each once: what scorers must hear of."""

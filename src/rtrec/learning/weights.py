@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtrec.learning.ftrl import predict_weights
-from rtrec.learning.rows import checked_rows
+from rtrec.learning.rows import checked_rows, page_in
 
 
 class WeightsUpdate(NamedTuple):
@@ -57,6 +57,10 @@ class ScorerWeights:
         self._bias[:] = update.bias
         self.version = version
         return True
+
+    def page_in(self) -> None:
+        """Take all memory now, not while requests wait."""
+        page_in(self._weights)
 
     def logits(self, index: ArrayLike, value: ArrayLike) -> NDArray[np.float64]:
         """Logits [N, heads] of sparse rows (index, value: [N, K]); entries with value 0 count nothing."""

@@ -47,6 +47,8 @@ class Live:
         known.follow()
         known.publish(self._host.journey.learn.image(self._host.epoch))
         warm()
+        known.weights.page_in()
+        self._host.journey.learn.model.page_in()
         self._figures()
         self._host.serving.reasons = []
         self._thread.start()
