@@ -29,7 +29,8 @@ from rtrec.stages.heat import HeatState
 from rtrec.stages.ingest import ingest
 from rtrec.stages.messages import Record
 
-ANCHORS, USERS, BATCH, PASSES = 2_000, 20_000, 10_000, 3
+ANCHORS, USERS, PASSES = 2_000, 20_000, 3
+BATCHES = (10_000, 50_000)  # a tenth of a second at 100 k and at 500 k events/s
 BASE_MS, HOUR_MS = 1_700_000_000_000, 3_600_000
 HOPS_MS = (1_000, 5_000, 30_000, 180_000, 300_000, 3_600_000)
 DUPLICATES, LATE, REVERSALS = 0.01, 0.01, 0.002
@@ -217,10 +218,10 @@ def anchor_bytes(stored: dict[str, bytes | None]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main(events: int) -> None:
+def main(events: int, batch: int) -> None:
     """Measure and print."""
     records = [Record(k, BASE_MS + 2 * HOUR_MS, None, line, None) for k, line in enumerate(lines(events))]
-    batches = [records[at : at + BATCH] for at in range(0, len(records), BATCH)]
+    batches = [records[at : at + batch] for at in range(0, len(records), batch)]
     heated(ingested(batches[:1])[1])  # compiles
     ingests = []
     for _ in range(PASSES):
@@ -231,7 +232,7 @@ def main(events: int) -> None:
     ingest_, heat_ = best(ingests), best([run[0] for run in runs])
     handed, (_, _, stored, outcomes) = best([run[1] for run in runs]), runs[-1]
     print(json.dumps({
-        "events": events, "batch": BATCH, "outcomes": dict(outcomes),
+        "events": events, "batch": batch, "outcomes": dict(outcomes),
         "ingest_events_per_s": {"cpu": rate(events, ingest_.cpu_s), "wall": rate(events, ingest_.wall_s)},
         "heat_events_per_s": {"cpu": rate(events, heat_.cpu_s), "wall": rate(events, heat_.wall_s)},
         "heat_split_cpu_us_per_event": {
@@ -246,4 +247,5 @@ def main(events: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 500_000)
+    for size in BATCHES:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 500_000, size)
