@@ -24,7 +24,7 @@ from rtrec.events.schema import TYPE_NAMES
 from rtrec.features.heat_rules import heat_rules
 from rtrec.settings import Settings
 from rtrec.stages import heat as stage
-from rtrec.stages import heat_kernel
+from rtrec.stages import heat_events, heat_kernel
 from rtrec.stages.heat import HeatState
 from rtrec.stages.ingest import ingest
 from rtrec.stages.messages import Record
@@ -153,7 +153,7 @@ def heated(chunks: list[EventChunk]) -> tuple[Timed, Timed, dict[str, bytes | No
                 state.admit(needs, [None] * len(needs))
                 result = stage.heat(state, chunk)
             with handed.running():
-                stage.user_events(state, chunk, result)
+                heat_events.user_events(state, chunk, result)
             stored.update(result.effects.writes.puts)
             outcomes.update(result.effects.counts)
     return timed, handed, stored, outcomes

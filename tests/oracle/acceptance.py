@@ -5,7 +5,8 @@ Rules, in this order, with N = the newest accepted event time *before* the event
 1. `future`: ts > append time + future_ms.
 2. `too_late`: ts < N - late_ms.
 3. duplicate: its key was accepted with an arrival stamp A and N - A <= duplicate_ms (a gift: duplicate_gift_ms).
-   A gift's key is its txn_id, in a namespace of its own, if it has one; every other key is the event_id.
+   A gift's key is its txn_id, in a namespace of its own, if it has one; every other key, a reversal's too (a
+   refund may carry its gift's txn_id), is the event_id.
 4. a reversal names the event_id, or else the txn_id, of a gift whose stamp is at most duplicate_gift_ms old:
    none, or another anchor's: `unknown_reversal`; one that was reversed: duplicate.
 The arrival stamp of an accepted event is N after it. What is not accepted leaves no trace.
@@ -75,6 +76,6 @@ def is_reversal(event: Event) -> bool:
 
 
 def _key(event: Event) -> tuple[str, str]:
-    if event["type"] == "gift" and event.get("txn_id") is not None:
+    if event["type"] == "gift" and event.get("txn_id") is not None and event.get("reversal_of") is None:
         return "txn", str(event["txn_id"])
     return "event", str(event["event_id"])

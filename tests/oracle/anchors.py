@@ -149,7 +149,7 @@ class Partition:
             "anchor_id": anchor_id,
             "as_of_ms": as_of_ms,
             "live": live,
-            "live_id": room.live_id if live and room is not None else None,
+            "live_id": room.live_id if live and room is not None and not room.live_id.startswith("nameless") else None,
             "live_since_ms": room.start_ms if live and room is not None else None,
             "viewers": windows["watchers"]["5m"] if told is None else told,
             "idle": idle,

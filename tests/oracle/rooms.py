@@ -4,6 +4,7 @@
   with an earlier ts it is itself the older one, closed by the current room (either order of arrival ends alike).
 - The last 8 closed live_ids are remembered and never open again; an unseen live_id that only ends is remembered too.
 - Events without live_id belong to the current room. live_start for it sets its start and its lease.
+- A live_start without live_id opens a nameless room where none is open.
 - Activity: live_start, live_heartbeat, view_*, comment, like, gift of the current room while it has not ended.
 """
 
@@ -65,6 +66,8 @@ class Rooms:
 
     def _room_of(self, event: Event) -> Room | None:
         live_id = identity(event.get("live_id"))
+        if live_id is None and event["type"] == "live_start" and (self.current is None or self.current.ended):
+            live_id = f"nameless {event['event_id']}"
         if live_id is None or (self.current is not None and live_id == self.current.live_id):
             return self.current
         if live_id in self.closed:

@@ -1,6 +1,6 @@
 """Seeded event streams that meet every rule of acceptance, windows, caps and rooms, mostly at their edges.
 
-The same shape gives the same events. Left out is what the texts leave open: a live_start without live_id, an
+The same shape gives the same events. Left out is what the texts leave open: an
 event_id that two types share, and equal gifts of equal age around a full cap table.
 """
 
@@ -153,7 +153,7 @@ class _Writer:
             number = max(0, number - self.rng.randrange(1, 12))
         elif roll < 0.12:
             number = self.rooms[anchor_id] = number + 1
-        elif kind != "live_start" and roll > 0.6:
+        elif roll > 0.6:
             return {}
         return {"live_id": f"{anchor_id}-{number}"}
 

@@ -28,7 +28,7 @@ COLUMNS: Final = np.dtype(
         ("anchor", "i8"),  # place in `EventChunk.anchors`, -1 for an event of a user alone
         ("type", "i8"),  # code, `schema.TYPES`
         ("ts_ms", "i8"),
-        ("key", "u8"),  # hash that a duplicate shares: event_id's, or a gift's txn_id's
+        ("key", "u8"),  # hash that a duplicate shares: event_id's, or a gift's (not a reversal's) txn_id's
         ("event", "u8"),  # hash of event_id
         ("user", "u8"),
         ("live", "u8"),
@@ -101,7 +101,7 @@ def make_chunk(events: Sequence[Event], positions: Sequence[int]) -> EventChunk:
 def _fill_details(row: Any, event: Event, code: int) -> None:
     row["amount"], row["count"] = _amount(event, code), _count(event, code)
     if code == GIFT:
-        if event.txn_id is not None:
+        if event.txn_id is not None and event.reversal_of is None:  # a refund may carry its gift's
             row["key"] = hash_in("txn", str(event.txn_id))
         if event.reversal_of is not None:
             row["link"], row["link_txn"] = hash_id(str(event.reversal_of)), hash_in("txn", str(event.reversal_of))

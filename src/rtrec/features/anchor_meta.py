@@ -23,8 +23,8 @@ class AnchorMeta(msgspec.Struct, array_like=True, frozen=True):
     tags: list[str] = []
     attributes: dict[str, Attribute] = {}
 
-    def opened(self, live_id: str) -> "AnchorMeta":
-        """In a room that an event only implies: its name is known, the anchor's description stays."""
+    def opened(self, live_id: str | None) -> "AnchorMeta":
+        """In a room that an event only implies: its name is known, if it has one; the anchor's description stays."""
         return replace(self, live_id=live_id)
 
     def started(self, event: Event) -> "AnchorMeta":

@@ -11,7 +11,7 @@ Rules
 - Caps: `added = clip(cap_user - s_user(ts), 0, min(value, cap_event))` over a table of 16 users; a newcomer
   takes a free slot, or the smallest one if its value exceeds that slot's sum at ts, and starts from 0.
 - Rooms: an unseen live_id opens a room unless it is older than the current one; the room it replaces, and
-  any that ended unseen, never come back.
+  any that ended unseen, never come back. A live_start without live_id opens a nameless one where none is open.
 """
 
 import math
@@ -116,6 +116,14 @@ def meet_room(r: Any, kind: Any, live: Any, ts_ms: Any, lease_ms: Any) -> Any:
         r.room_flags = IMPLIED
         r.viewers_ms = 0
     return r.room != np.uint64(0)
+
+
+@njit(cache=True, nogil=True)
+def room_named(r: Any, kind: Any, live: Any, event: Any) -> Any:
+    """An event's live_id; a live_start without one that finds no open room names its room after itself."""
+    if live == np.uint64(0) and kind == LIVE_START and (r.room == np.uint64(0) or r.room_flags & ENDED):
+        return event
+    return live
 
 
 @njit(cache=True, nogil=True)

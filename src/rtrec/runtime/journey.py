@@ -17,7 +17,7 @@ from rtrec.features.heat_rules import HeatRules, heat_rules
 from rtrec.labels.exposure import Example, ScoredRow
 from rtrec.ports import Owner
 from rtrec.settings import Settings
-from rtrec.stages import dead_letters, heat, label, learn, profile
+from rtrec.stages import dead_letters, heat, heat_events, label, learn, profile
 from rtrec.stages.control import ControlState
 from rtrec.stages.dead_letters import DeadLetter
 from rtrec.stages.effects import Effects, Writes
@@ -108,7 +108,7 @@ class Journey:
         turn.counts["ingest", "accepted"] += len(taken.records)
         turn.counts["ingest", "rejected"] += len(taken.refused)
         result = self._heat(taken, topic, turn)
-        events = heat.user_events(self.heat, taken.chunk, result)
+        events = heat_events.user_events(self.heat, taken.chunk, result)
         needs = profile.profile_needs(self.profile, events)
         self.profile.admit(needs, self._fetch(PROFILE, needs))
         effects, profiled = profile.profile(

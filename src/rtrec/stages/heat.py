@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from rtrec.events.columns import EventChunk
 from rtrec.events.hash_index import HashIndex
 from rtrec.events.ids import hash_in
-from rtrec.events.schema import ANCHOR_PROFILE, GIFT, IMPRESSION, Event
-from rtrec.events.user_events import UserEvent
+from rtrec.events.schema import ANCHOR_PROFILE, GIFT, IMPRESSION
 from rtrec.features import anchor_codec, anchor_meta
 from rtrec.features.anchor_meta import AnchorMeta
 from rtrec.features.anchor_table import ANCHOR, BLOCK_MS, GIFTS, REVERSIBLE, Anchors, AnchorTable
@@ -150,6 +149,10 @@ class HeatState:
 
     def evict(self) -> None:
         """Drop the half of the anchors that has been silent longest, once there are too many in memory."""
+        if len(self.categories) > self.max_slots + len(self.table):
+            self.categories = {}
+            for meta in self.meta.values():
+                self.learn_category(meta.category)
         if len(self.table) > self.max_slots:
             times = self.table.rows["last_ms"][: len(self.table)]
             newest = np.sort(np.argsort(times, kind="stable")[len(self.table) - self.max_slots // 2 :])
@@ -245,7 +248,7 @@ def _write_words(
         meta = state.meta.get(name, EMPTY)
         before.setdefault(name, []).append((k, meta))
         if flags[k] & heat_kernel.OPENED:
-            meta = meta.opened(str(event.live_id))
+            meta = meta.opened(None if event.live_id is None else str(event.live_id))
         if flags[k] & heat_kernel.STARTED:
             meta = meta.started(event)
             state.learn_category(event.category)
@@ -254,14 +257,6 @@ def _write_words(
         state.meta[name] = meta
         effects.writes.puts[f"m/{name}"] = anchor_meta.encode(meta)
     return before
-
-
-def _words_at(state: HeatState, result: HeatResult, name: str, place: int) -> AnchorMeta:
-    """An anchor's words as of just before the event at `place`."""
-    for k, before in result.words.get(name, ()):
-        if k >= place:
-            return before
-    return state.meta.get(name, EMPTY)
 
 
 def _write_records(state: HeatState, dirty: NDArray[np.int64], effects: Effects) -> None:
@@ -304,39 +299,6 @@ def _write_chunks(
         effects.counts["ledger_overflow"] = dropped
     if accepted.any():
         writes.puts["meta"] = msgspec.msgpack.encode(_Meta(1, now, state.half_life))
-
-
-def user_events(state: HeatState, chunk: EventChunk, result: HeatResult) -> list[UserEvent]:
-    """Accepted events of users, in order; a reversal with its original's figures."""
-    columns, outcomes = chunk.columns, result.outcomes
-    places = np.flatnonzero((outcomes["status"] == ACCEPTED) & (columns["user"] != 0)).tolist()
-    codes, times = columns["type"].tolist(), columns["ts_ms"].tolist()
-    amounts, counts = columns["amount"].tolist(), columns["count"].tolist()
-    category, rows = outcomes["category"].tolist(), outcomes["values"].tolist()
-    names, events = state.categories, chunk.events
-    found: list[UserEvent] = []
-    for k in places:
-        event, code = events[k], codes[k]
-        if code == GIFT and event.reversal_of is not None:
-            found.append(_reversal(state, event, int(outcomes["gift"][k]), names.get(category[k])))
-            continue
-        met = UserEvent(
-            code, times[k], event.user_id, event.anchor_id or "", names.get(category[k]), event,  # type: ignore[arg-type]
-            amounts[k] if code == GIFT else 0, counts[k],
-        )  # fmt: skip
-        if rows[k] >= 0:
-            met.anchor_values = result.values[rows[k]].tobytes()
-            met.anchor_attributes = _words_at(state, result, met.anchor_id, k).described()
-        found.append(met)
-    return found
-
-
-def _reversal(state: HeatState, event: Event, row: int, category: str | None) -> UserEvent:
-    gift = state.ledger[row]
-    return UserEvent(
-        GIFT, int(gift["ts_ms"]), state.ledger_users[row], str(event.anchor_id), category, event,
-        int(gift["value"]), int(gift["count"]), True,
-    )  # fmt: skip
 
 
 def canonical(state: HeatState, records: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:

@@ -35,7 +35,15 @@ from rtrec.features.anchor_table import (
     WATCH,
     WATCHERS,
 )
-from rtrec.features.anchor_update import add_metric, apply_room, count_person, move_time, place_event, take_out
+from rtrec.features.anchor_update import (
+    add_metric,
+    apply_room,
+    count_person,
+    move_time,
+    place_event,
+    room_named,
+    take_out,
+)
 from rtrec.features.anchor_values import LEVELS, SCRATCH, anchor_values
 from rtrec.features.decay import HALF_LIVES_MS
 
@@ -192,7 +200,7 @@ def run(
             impressions += 1
         move_time(r, rules.half_life, c.ts_ms)
         room = r.room
-        if apply_room(r, c.type, c.live, c.ts_ms, c.amount, c.link, rules.lease_ms):
+        if apply_room(r, c.type, room_named(r, c.type, c.live, c.event), c.ts_ms, c.amount, c.link, rules.lease_ms):
             out.flags |= STARTED
         if r.room != room:
             out.flags |= OPENED

@@ -26,6 +26,11 @@ Case = tuple[str, list[Event], int, bool, str | None]
 CASES: list[Case] = [
     ("nothing but likes: no room", [act("like", 0)], 0, False, None),
     ("started", [start(0)], 0, True, "l1"),
+    ("started without a name", [start(0, None), act("like", 60_000)], 60_000 + LEASE - 1, True, None),
+    ("a nameless room ends", [start(0, None), end(1, None)], 1, False, None),
+    ("and another one starts", [start(0, None), end(1, None), start(2, None)], 2, True, None),
+    ("a nameless start belongs to the open room", [start(0), start(1, None)], 1, True, "l1"),
+    ("a named room closes a nameless one", [start(0, None), act("like", 1, "l1")], 1, True, "l1"),
     ("until its lease", [start(0)], LEASE - 1, True, "l1"),
     ("not at its lease", [start(0)], LEASE, False, "l1"),
     ("lease of its own", [start(0, lease_ms=5_000)], 5_000, False, "l1"),

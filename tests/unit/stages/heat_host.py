@@ -16,7 +16,8 @@ from rtrec.features.anchor_json import anchor_json
 from rtrec.features.anchor_table import ANCHOR, Anchors
 from rtrec.features.heat_rules import HeatRules, heat_rules
 from rtrec.settings import Events, Features, Heat
-from rtrec.stages.heat import OUTCOMES, HeatState, canonical, heat, heat_needs, user_events
+from rtrec.stages.heat import OUTCOMES, HeatState, canonical, heat, heat_needs
+from rtrec.stages.heat_events import user_events
 from tests.unit.events.event_cases import escaped, valid
 
 T0 = 1_712_345_700_000  # a multiple of 5 min
