@@ -32,7 +32,7 @@ def fuse(p: NDArray[np.float64], heads: Sequence[str], exponents: Mapping[str, f
     [8.0]
     """
     powers = np.array([exponents.get(head, 0.0) for head in heads])
-    fused: NDArray[np.float64] = np.exp(np.log1p(p) @ powers)
+    fused: NDArray[np.float64] = np.prod((1.0 + p) ** powers, axis=1)
     return fused
 
 
