@@ -27,7 +27,7 @@ from rtrec.runtime.reader import Reader, now_ms
 from rtrec.runtime.retention import trim
 from rtrec.settings import Settings
 from rtrec.stages import dead_letters
-from rtrec.stages.heat import rerank
+from rtrec.stages.heat_ranking import rerank
 from rtrec.stages.messages import Record
 
 SIDE_RECORDS: Final = 5_000

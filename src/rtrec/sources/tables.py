@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 from operator import itemgetter
@@ -46,7 +47,7 @@ def parse_column(path: str, name: str, parse: Callable[[str], int], texts: Itera
     return values
 
 
-class MergedTables:
+class MergedTables(ABC):
     """A source whose events are merged from tables; a position is the number of events read.
 
     So a grown file goes on where it stopped as long as its new rows are later than those read before.
@@ -60,9 +61,9 @@ class MergedTables:
         self.path = os.path.abspath(path)
         self._head_path = os.path.abspath(head_path)
 
+    @abstractmethod
     def events(self) -> Iterator[bytes]:
         """Every event as a line of JSON, in time order."""
-        raise NotImplementedError
 
     def head(self) -> tuple[int, str]:
         """How the first table begins now."""

@@ -23,14 +23,14 @@ from rtrec.events.ids import hash_in
 from rtrec.events.schema import ANCHOR_PROFILE, GIFT, IMPRESSION
 from rtrec.features import anchor_codec, anchor_meta
 from rtrec.features.anchor_meta import AnchorMeta
-from rtrec.features.anchor_table import ANCHOR, BLOCK_MS, GIFTS, REVERSIBLE, Anchors, AnchorTable
-from rtrec.features.anchor_values import LEAST_HEAT, N_ANCHOR_VALUES
-from rtrec.features.decay import HALF_LIVES_MS, LANDMARK_HALF_LIVES
+from rtrec.features.anchor_table import BLOCK_MS, AnchorTable
+from rtrec.features.anchor_values import N_ANCHOR_VALUES
 from rtrec.features.heat_rules import HeatRules
 from rtrec.stages import heat_kernel
 from rtrec.stages.chunks import Chunks, Rows
 from rtrec.stages.effects import Effects
 from rtrec.stages.heat_kernel import ACCEPTED, GIFT_ROW, OUTCOME, reversed_key
+from rtrec.stages.heat_ranking import rank_scores
 
 REASONS: Final = {
     heat_kernel.TOO_LATE: "event.ts_ms: too_late, more than 25 h before the partition's newest event",
@@ -39,8 +39,6 @@ REASONS: Final = {
     ),
 }
 OUTCOMES: Final = ("accepted", "duplicate", "too_late", "unknown_reversal")
-NO_HEAT: Final = 0.0
-"""Ranking score of an anchor without heat; every real one is above 10^4 (L / half-life of a time after 1973)."""
 
 EMPTY: Final = AnchorMeta()
 SEEN: Final = np.dtype([("key", "u8"), ("until", "i8")])
@@ -209,27 +207,6 @@ def heat(state: HeatState, chunk: EventChunk) -> HeatResult:
     for code, outcome in enumerate(OUTCOMES):
         effects.counts[outcome] = int((outcomes["status"] == code).sum())
     return HeatResult(effects, outcomes, values, words)
-
-
-def rank_scores(anchors: Anchors, slots: NDArray[np.int64], rules: HeatRules) -> NDArray[np.float64]:
-    """log2(S) + L / half-life of some rows; `NO_HEAT` where heat at its newest event is at most 1e-9."""
-    half_life = int(HALF_LIVES_MS[rules["half_life"][0]])
-    values = anchors["heat"][slots]
-    values[:, GIFTS : GIFTS + REVERSIBLE] += anchors["heat_low"][slots]
-    total = (values * rules["weights"][0]).sum(axis=1)
-    landmarks, since = np.divmod(anchors["last_ms"][slots], LANDMARK_HALF_LIVES * half_life)
-    hot = total > LEAST_HEAT * np.exp2(since / half_life)
-    return np.where(hot, np.log2(np.where(hot, total, 1.0)) + landmarks * LANDMARK_HALF_LIVES, NO_HEAT)
-
-
-def rerank(records: Sequence[tuple[str, bytes]], rules: HeatRules) -> Effects:
-    """Ranking scores of stored anchors (`a/{id}` → record) under these weights."""
-    effects, slots = Effects(), np.arange(len(records))
-    rows: Anchors = np.zeros(len(records), ANCHOR)
-    anchor_codec.decode_into(rows, range(len(records)), [value for _, value in records], int(rules["half_life"][0]))
-    scores = rank_scores(rows, slots, rules).tolist()
-    effects.writes.ranks.update(zip((key[2:] for key, _ in records), scores, strict=True))
-    return effects
 
 
 def _write_words(

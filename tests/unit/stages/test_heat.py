@@ -6,7 +6,8 @@ import pytest
 from rtrec.events.schema import GIFT, Event
 from rtrec.features.table import ANCHOR_VALUES
 from rtrec.settings import Heat
-from rtrec.stages.heat import NO_HEAT, REASONS, newest_of, rerank
+from rtrec.stages.heat import REASONS, newest_of
+from rtrec.stages.heat_ranking import NO_HEAT, rerank
 from tests.unit.stages.heat_host import HOUR_MS, MINUTE_MS, T0, Host, made
 
 DAY_MS = 24 * HOUR_MS
