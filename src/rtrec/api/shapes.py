@@ -120,11 +120,12 @@ class HotAnswer(Struct, frozen=True):
 
 
 class HeatTerm(Struct, frozen=True):
-    """One term of a heat: contribution = weight · value, the value decayed and capped."""
+    """One term of a heat: contribution = weight · value, the value decayed and capped, `raw` without caps."""
 
     metric: str
     half_life: str
     weight: float
+    raw: float
     value: float
     contribution: float
 

@@ -51,10 +51,16 @@ def test_amount_and_count_by_type(type_name: str, fields: dict[str, Any], amount
     assert (made["amount"], made["count"]) == (amount, count)
 
 
-def test_a_gift_is_known_by_its_transaction_and_what_it_reverses_by_both_names() -> None:
-    made = row("gift", txn_id="7", reversal_of="8")
+def test_a_gift_is_known_by_its_transaction() -> None:
+    made = row("gift", txn_id="7")
     assert made["event"] == hash_id("e")
     assert made["key"] == hash_in("txn", "7") != hash_id("7")
+
+
+def test_a_reversal_is_known_by_its_event_and_what_it_reverses_by_both_names() -> None:
+    """A refund may carry its gift's transaction, and is no duplicate of it."""
+    made = row("gift", txn_id="8", reversal_of="8")
+    assert made["key"] == made["event"] == hash_id("e")
     assert (made["link"], made["link_txn"]) == (hash_id("8"), hash_in("txn", "8"))
 
 
