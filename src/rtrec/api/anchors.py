@@ -41,7 +41,14 @@ EXAMPLE = {
         "score": 170.1,
         "rank": 3,
         "terms": [
-            {"metric": "gift_value", "half_life": "10m", "weight": 0.5, "raw": 900.0, "value": 340.2, "contribution": 170.1}
+            {
+                "metric": "gift_value",
+                "half_life": "10m",
+                "weight": 0.5,
+                "raw": 900.0,
+                "value": 340.2,
+                "contribution": 170.1,
+            }
         ],
     },
 }  # fmt: skip
