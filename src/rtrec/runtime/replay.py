@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from rtrec.adapters.sqlite_sources import SourcePosition
+from rtrec.events.schema import MIN_TS_MS
 from rtrec.ports import NewRecord
 from rtrec.runtime.folder import EVENTS
 from rtrec.runtime.host import Host
@@ -70,6 +71,8 @@ class _Span:
 
     def wait_for(self, ts_ms: int, speed: float) -> None:
         """Sleep until the event clock, `speed` times the wall's, has reached an event."""
+        if ts_ms < MIN_TS_MS:  # no time at all: it will be refused, and sets no clock
+            return
         now = time.monotonic()
         if self._clock is None:
             self._clock = (ts_ms, now)

@@ -28,7 +28,8 @@ from rtrec.runtime.scoring import Asker, Scored
 from rtrec.stages import control
 
 MAX_QUEUED: Final = 2_000
-REMEMBERED_REQUESTS: Final = 10_000
+REMEMBERED_REQUESTS: Final = 1_000
+"""Answers kept for a retry that brings the same request_id, as JSON: 40 MB at 200 candidates each."""
 ALL: Final = 1_000_000
 NO_FILTER: Final = Filter()
 
@@ -46,7 +47,7 @@ class Serving:
         self.counts: Counter[str] = Counter()
         self.queue: deque[bytes] = deque()
         self._append, self._events = append, GroupCommit(events)
-        self._answers: OrderedDict[tuple[str, str], Answer] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self.figures: Answer = {}
         self.reasons: list[str] = ["starting"]
 
@@ -115,11 +116,13 @@ class Serving:
         if request_id is None:
             return make(scoring.new_request_id())
         remembered = self._answers.get((route, request_id))
-        if remembered is None:
-            remembered = self._answers[route, request_id] = make(request_id)
-            while len(self._answers) > REMEMBERED_REQUESTS:
-                self._answers.popitem(last=False)
-        return remembered
+        if remembered is not None:
+            return msgspec.json.decode(remembered, type=Answer)
+        answer = make(request_id)
+        self._answers[route, request_id] = msgspec.json.encode(answer)
+        while len(self._answers) > REMEMBERED_REQUESTS:
+            self._answers.popitem(last=False)
+        return answer
 
     def _score(self, request: ScoreRequest, request_id: str) -> Answer:
         candidates = [Candidate(one) if isinstance(one, str) else one for one in request.candidates]
