@@ -57,7 +57,7 @@ class Host(Reader):
         self.counts: Counter[tuple[str, str]] = Counter()
         self.reasons: Counter[str] = Counter()
         self.steps = 0
-        self._alarm = False
+        self._alarm = self._closed = False
         self.timings: deque[tuple[int, float]] = deque(maxlen=KEPT_TIMINGS)
         self.wake = threading.Event()
         self.on_turn: Callable[[Turn], None] = lambda _: None
@@ -69,7 +69,9 @@ class Host(Reader):
         stack = ExitStack()
         try:
             stack.enter_context(locked(path))
-            return cls(Folder.open(path), settings, stack)
+            folder = Folder.open(path)
+            stack.callback(folder.close)
+            return cls(folder, settings, stack)
         except BaseException:
             stack.close()
             raise
@@ -98,13 +100,15 @@ class Host(Reader):
             self._commit(turn, {})
 
     def close(self) -> None:
-        """Store the figures, fold the log into the file, free the folder."""
+        """Store the figures, fold the log into the file, free the folder. A second call does nothing."""
         with self._turns:
-            turn = Turn()
-            self.journey.finish(turn, figures=True)
-            self._commit(turn, {})
-        super().close()
-        self._stack.close()
+            if self._closed:
+                return
+            self._closed = True
+            with self._stack:  # closes the folder and frees it, also where the last commit is refused
+                turn = Turn()
+                self.journey.finish(turn, figures=True)
+                self._commit(turn, {})
 
     def _load(self) -> None:
         store = self.folder.store

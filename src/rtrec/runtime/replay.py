@@ -15,6 +15,7 @@ from rtrec.runtime.journey import Turn
 from rtrec.sources.source import Source, SourceLine, require_same
 
 STREAM: Final = "-"
+LONGEST_WAIT_S: Final = 60.0
 
 
 class _Time(msgspec.Struct):
@@ -70,14 +71,20 @@ class _Span:
             self.last_ms = max(self.last_ms, turn.last_ms)
 
     def wait_for(self, ts_ms: int, speed: float) -> None:
-        """Sleep until the event clock, `speed` times the wall's, has reached an event."""
+        """Sleep until the event clock, `speed` times the wall's, has reached an event.
+
+        A jump by more than a minute of the wall clock, there or back, is not waited for: a pause in the log, or a
+        time that is wrong, sets the clock anew.
+        """
         if ts_ms < MIN_TS_MS:  # no time at all: it will be refused, and sets no clock
             return
         now = time.monotonic()
         if self._clock is None:
             self._clock = (ts_ms, now)
         ahead = (ts_ms - self._clock[0]) / 1_000 / speed - (now - self._clock[1])
-        if ahead > 0:
+        if abs(ahead) > LONGEST_WAIT_S:
+            self._clock = (ts_ms, now)
+        elif ahead > 0:
             time.sleep(ahead)
 
 

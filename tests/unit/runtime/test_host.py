@@ -281,3 +281,9 @@ def test_how_the_log_is_cut_into_steps_leaves_no_trace(tmp_path: Path) -> None:
             digests.add(host.digest()["digest"])
             ranks.add(tuple(host.folder.store.top(HEAT, 10)))
     assert (len(digests), len(ranks)) == (1, 1)
+
+
+def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
+    with Embedded.open(tmp_path / "data", SETTINGS) as host:
+        host.close()
+    Embedded.open(tmp_path / "data", SETTINGS).close()

@@ -193,3 +193,15 @@ def test_the_pace_is_not_set_by_an_event_without_a_time(
     report = run(host, file, speed=1.0)
     assert (report["accepted"], report["dead_letters"]) == (2, 1)
     assert clock.slept == [1.0]
+
+
+@pytest.mark.parametrize("order", [(0, 9, 1), (9, 0, 1)])
+def test_a_wrong_time_neither_stops_a_paced_replay_nor_its_pace(
+    host: Embedded, file: Path, clock: Clock, order: tuple[int, ...]
+) -> None:
+    """An event two hundred years ahead is not waited for, and those after it keep their pace."""
+    lines = {0: gift(0), 1: gift(1_000), 9: gift(0).replace(str(T0).encode(), b"9999999999999")}
+    file.write_bytes(b"".join(lines[k] for k in order))
+    report = run(host, file, speed=1.0)
+    assert (report["accepted"], report["dead_letters"]) == (2, 1)
+    assert sum(clock.slept) in {0.0, 1.0}
