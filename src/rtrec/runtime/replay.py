@@ -9,6 +9,7 @@ import msgspec
 from rtrec.adapters.sqlite_sources import SourcePosition
 from rtrec.events.schema import MIN_TS_MS
 from rtrec.ports import NewRecord
+from rtrec.runtime.ahead import read_ahead
 from rtrec.runtime.folder import EVENTS
 from rtrec.runtime.host import Host
 from rtrec.runtime.journey import Turn
@@ -41,7 +42,7 @@ def replay(
     began, before, span = time.monotonic(), host.totals(), _Span()
     host.on_turn = span.add
     host.drain()
-    for batch in _until(source.read(_position(host, source)), until_ms):
+    for batch in _until(read_ahead(source.read(_position(host, source))), until_ms):
         for part in _paced(batch, speed, span):
             with host.folder.database.transaction(durable=False):
                 host.append(EVENTS, [NewRecord(line.value, None, line.headers) for line in part], durable=False)
