@@ -3,6 +3,8 @@
 Stored beside the numbers, under a key of its own, and only when it changed.
 """
 
+from typing import Final
+
 import msgspec
 from msgspec.structs import replace
 
@@ -46,6 +48,10 @@ class AnchorMeta(msgspec.Struct, array_like=True, frozen=True):
         """What declared attributes of an anchor are read from: the room's description, then its own attributes."""
         room = {"category": self.category, "region": self.region, "language": self.language, "tags": self.tags or None}
         return {**{name: value for name, value in room.items() if value is not None}, **self.attributes}
+
+
+EMPTY: Final = AnchorMeta()
+"""An anchor of which nothing was said."""
 
 
 def encode(meta: AnchorMeta) -> bytes:

@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtrec.features import anchor_codec, anchor_meta
-from rtrec.features.anchor_meta import AnchorMeta
+from rtrec.features.anchor_meta import EMPTY, AnchorMeta
 from rtrec.features.anchor_table import Anchors, AnchorTable
 from rtrec.features.anchor_values import N_ANCHOR_VALUES, many_anchor_values, many_heats
 from rtrec.features.heat_rules import HeatRules
-
-EMPTY = AnchorMeta()
 
 
 class AnchorView:

@@ -123,11 +123,6 @@ class Host(Reader):
         """The learner's epoch, the first part of its weights' version."""
         return self._leases[journey.LEARN]
 
-    @property
-    def turns(self) -> threading.RLock:
-        """Held while the journey's memory changes."""
-        return self._turns
-
     def lag(self) -> int:
         """Events in the log that are not committed."""
         return self.folder.log.bounds(EVENTS, 0).end - self._next[EVENTS]

@@ -63,14 +63,12 @@ class Journey:
 
     def __init__(self, settings: Settings, scan: Scan, fetch: Fetch) -> None:
         self.settings, self._fetch = settings, fetch
-        events = settings.events
-        self.heat = heat.HeatState(_rules(settings), seen_ids=events.seen_ids, ledger_gifts=events.ledger_gifts)
+        self.heat = _loaded_heat(settings, scan)
         self.profile = profile.ProfileState(settings.users)
         self.label = label.LabelState(settings.labels)
         self.learn = learn.LearnState(settings.labels.heads, settings.learner)
         self.control = ControlState()
         self.cap = dead_letters.Cap(settings.dead_letters)
-        self.heat.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(HEAT, prefix))
         self.profile.load_meta(item for prefix in ("erased/", "meta") for item in scan(PROFILE, prefix))
         self.label.load(scan(LABEL, ""))
         self.learn.load(scan(LEARN, ""))
@@ -149,16 +147,21 @@ class Journey:
 
 def canonical(settings: Settings, scan: Scan) -> Iterator[tuple[str, bytes]]:
     """(part, bytes) of everything stored, without trace of micro-batches, chunks or epochs: what a digest hashes."""
-    state = heat.HeatState(
-        _rules(settings), seen_ids=settings.events.seen_ids, ledger_gifts=settings.events.ledger_gifts
-    )
-    state.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(HEAT, prefix))
+    state = _loaded_heat(settings, scan)
     yield from heat.canonical(state, (item for prefix in ("a/", "m/") for item in scan(HEAT, prefix)))
     yield from (("users", part) for part in profile.canonical(scan(PROFILE, ""), settings.users))
     yield from (("labels", part) for part in label.canonical(scan(LABEL, "")))
     learned = learn.LearnState(settings.labels.heads, settings.learner)
     learned.load(scan(LEARN, ""))
     yield from (("weights", part) for part in learn.canonical(learned))
+
+
+def _loaded_heat(settings: Settings, scan: Scan) -> heat.HeatState:
+    """HEAT's state with what it reads whole at the start; anchors come when events name them."""
+    events = settings.events
+    state = heat.HeatState(_rules(settings), seen_ids=events.seen_ids, ledger_gifts=events.ledger_gifts)
+    state.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(HEAT, prefix))
+    return state
 
 
 def _rules(settings: Settings) -> HeatRules:

@@ -17,6 +17,8 @@ from rtrec.stages.effects import Effects
 
 ANCHOR: Final = "anchor/"
 ERASED: Final = "erased/"
+ERASED_AHEAD_MS: Final = 60_000
+"""Milliseconds after an erasure in which a user's events still fall under it: clocks differ."""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -22,7 +22,7 @@ from rtrec.events.hash_index import HashIndex
 from rtrec.events.ids import hash_in
 from rtrec.events.schema import ANCHOR_PROFILE, GIFT, IMPRESSION
 from rtrec.features import anchor_codec, anchor_meta
-from rtrec.features.anchor_meta import AnchorMeta
+from rtrec.features.anchor_meta import EMPTY, AnchorMeta
 from rtrec.features.anchor_table import BLOCK_MS, AnchorTable
 from rtrec.features.anchor_values import N_ANCHOR_VALUES
 from rtrec.features.heat_rules import HeatRules
@@ -40,7 +40,6 @@ REASONS: Final = {
 }
 OUTCOMES: Final = ("accepted", "duplicate", "too_late", "unknown_reversal")
 
-EMPTY: Final = AnchorMeta()
 SEEN: Final = np.dtype([("key", "u8"), ("until", "i8")])
 PERSON: Final = np.dtype([("key", "u8"), ("block", "i8")])
 

@@ -5,8 +5,8 @@ import numpy as np
 from rtrec.events.columns import EventChunk
 from rtrec.events.schema import GIFT, Event
 from rtrec.events.user_events import UserEvent
-from rtrec.features.anchor_meta import AnchorMeta
-from rtrec.stages.heat import EMPTY, HeatResult, HeatState
+from rtrec.features.anchor_meta import EMPTY, AnchorMeta
+from rtrec.stages.heat import HeatResult, HeatState
 from rtrec.stages.heat_kernel import ACCEPTED
 
 

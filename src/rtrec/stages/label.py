@@ -22,6 +22,7 @@ from rtrec.labels.exposure import Action, Example, Exposure, ScoredRow
 from rtrec.labels.join import Join
 from rtrec.labels.waiting import Logged
 from rtrec.settings import Labels
+from rtrec.stages.control import ERASED_AHEAD_MS
 from rtrec.stages.effects import Effects
 
 VERSION: Final = b"\x01"
@@ -29,8 +30,6 @@ META: Final = "meta"
 PENDING: Final = "p/"
 WAITING: Final = "o/"
 ERASED: Final = "e/"
-ERASE_MARGIN_MS: Final = 60_000
-"""Milliseconds after an erasure in which a user's events still fall under it: clocks differ."""
 
 
 class _Pending(msgspec.Struct, array_like=True):
@@ -159,7 +158,7 @@ def tick(state: LabelState, now_ms: int) -> tuple[Effects, list[Example]]:
 
 def erase(state: LabelState, user_id: str, erased_ms: int) -> tuple[Effects, list[Example]]:
     """Forget a user up to `erased_ms` and a margin, for good: what is met again is dropped."""
-    state.join.erase(user_id, erased_ms + ERASE_MARGIN_MS)
+    state.join.erase(user_id, erased_ms + ERASED_AHEAD_MS)
     effects, examples = state.end_turn()
     effects.writes.puts[ERASED + user_id] = VERSION + _encode(state.join.erased[user_id])
     return effects, examples

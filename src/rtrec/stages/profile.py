@@ -27,13 +27,12 @@ from rtrec.events.user_events import UserEvent
 from rtrec.features.user import UserRecord, advance
 from rtrec.features.user_codec import canonical_bytes, check_format, decode, encode, is_expired
 from rtrec.settings import Users
+from rtrec.stages.control import ERASED_AHEAD_MS
 from rtrec.stages.effects import Effects
 
 USER_PREFIX: Final = "u/"
 ERASED_PREFIX: Final = "erased/"
 META_KEY: Final = "meta"
-ERASED_AHEAD_MS: Final = 60_000
-"""An erasure covers events this far ahead of it: clocks may be off by as much."""
 
 CACHED_RECORDS: Final = 10_000
 """Decoded records kept between turns; 31 KB each at most, so 300 MB at worst."""

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rtrec.labels.exposure import Example
 from rtrec.settings import HEADS, Labels
-from rtrec.stages.label import ERASE_MARGIN_MS, LabelState, canonical, erase, label, scored, tick
+from rtrec.stages.control import ERASED_AHEAD_MS
+from rtrec.stages.label import LabelState, canonical, erase, label, scored, tick
 from tests.unit.labels.brute import Brute
 from tests.unit.labels.label_streams import Step, random_steps, shaken_crowd
 
@@ -43,7 +44,7 @@ class Host:
         elif what == "scored":
             self._keep(scored(self.state, inputs))
         for user_id, at_ms in inputs if what in ("tick", "erase") else ():
-            erased_ms = at_ms - ERASE_MARGIN_MS
+            erased_ms = at_ms - ERASED_AHEAD_MS
             self._keep(tick(self.state, at_ms) if what == "tick" else erase(self.state, user_id, erased_ms))
 
     def _keep(self, done: tuple[Any, list[Example]]) -> None:

@@ -10,9 +10,9 @@ from rtrec.events.user_events import UserEvent
 from rtrec.features.user import UserRecord
 from rtrec.features.user_codec import canonical_bytes, decode
 from rtrec.settings import Users
+from rtrec.stages.control import ERASED_AHEAD_MS
 from rtrec.stages.effects import Effects
 from rtrec.stages.profile import (
-    ERASED_AHEAD_MS,
     META_KEY,
     Profiled,
     ProfileState,
