@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from rtrec.settings_cluster import Cluster, Kafka, Redis, Registry
+
 Ms = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Number = Annotated[float, Meta(ge=0)]
@@ -257,3 +259,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     learner: Learner = Learner()
     ranking: Ranking = Ranking()
     variants: Variants = Variants()
+    kafka: Kafka = Kafka()
+    redis: Redis = Redis()
+    cluster: Cluster = Cluster()
+    registry: Registry = Registry()

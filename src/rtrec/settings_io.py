@@ -28,6 +28,11 @@ COMMENT_WIDTH = 118
 MAX_INT = 10**15
 """Most that any integer may be: 30,000 years in ms; what is larger is a slip of the finger."""
 
+ADDRESSES = {"RTREC_KAFKA": ("kafka", "bootstrap"), "RTREC_REDIS": ("redis", "url")}
+"""Variables that set one setting by a name of the contract's, not by section and key."""
+NOT_OURS = frozenset({"RTREC_REDIS_CLUSTER"})
+"""Written by `make services` for whoever wants it as RTREC_REDIS; it only looks like section and key."""
+
 Raw = dict[str, dict[str, Any]]
 
 
@@ -218,6 +223,10 @@ def _tables(loaded: dict[str, Any]) -> tuple[Raw, list[str]]:
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str, Any]]:
     """Yield (name, section, key, value) of each variable that names a section."""
     for name, text in sorted(environ.items()):
+        if name in ADDRESSES and text:
+            yield (name, *ADDRESSES[name], text)
+        if name in NOT_OURS:
+            continue
         for section in sections():
             prefix = f"RTREC_{section.upper()}_"
             if name.startswith(prefix):

@@ -115,8 +115,13 @@ def test_every_fault_is_reported_with_its_source(tmp_path: Path) -> None:
 
 
 def test_variables_that_name_no_section_are_others() -> None:
-    others = {"RTREC_KAFKA": "localhost:1", "RTREC_REDIS": "redis://x", "RTREC_SOAK": "1", "HEAT_HALF_LIFE": "2m"}
+    others = {"RTREC_REDIS_CLUSTER": "redis://x", "RTREC_SOAK": "1", "HEAT_HALF_LIFE": "2m"}
     assert load(None, others) == Settings()
+
+
+def test_the_contracts_addresses_set_kafka_and_redis() -> None:
+    loaded = load(None, {"RTREC_KAFKA": "localhost:1", "RTREC_REDIS": "redis://x"})
+    assert (loaded.kafka.bootstrap, loaded.redis.url) == ("localhost:1", "redis://x")
 
 
 def test_the_environment_takes_tables_lists_and_plain_text() -> None:
