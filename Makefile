@@ -15,10 +15,10 @@ export PIP_ROOT_USER_ACTION := ignore
 COMPILE = env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe --no-build-isolation $(UPGRADE)
 
-.PHONY: help install demo test check soak lint format types layers doctest fix docs lock
+.PHONY: help install demo services services-down test check soak lint format types layers doctest fix docs lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## rtrec and its tools into .venv, from hashes
 
@@ -34,6 +34,12 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 demo: $(STAMP) ## the embedded system with a simulated platform, until Ctrl-C or SECONDS_TO_RUN
 	@$(BIN)/rtrec demo $(if $(SECONDS_TO_RUN),--seconds $(SECONDS_TO_RUN))
+
+services: ## a local Kafka, Redis and Redis Cluster; `. .services/env` makes rtrec use them
+	@$(PYTHON) services/services.py start
+
+services-down: ## stop them; their data stays
+	@$(PYTHON) services/services.py stop
 
 test: $(STAMP) ## all tests
 	$(BIN)/pytest tests
