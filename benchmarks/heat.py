@@ -153,7 +153,7 @@ def heated(chunks: list[EventChunk]) -> tuple[Timed, Timed, dict[str, bytes | No
                 state.admit(needs, [None] * len(needs))
                 result = stage.heat(state, chunk)
             with handed.running():
-                heat_events.user_events(state, chunk, result)
+                heat_events.user_chunk(state, chunk, result).user_events()
             stored.update(result.effects.writes.puts)
             outcomes.update(result.effects.counts)
     return timed, handed, stored, outcomes

@@ -9,15 +9,27 @@ Rules
 - `count` is what the event adds to its own counter: 0 for a follow taken back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtrec.events.ids import NO_ID, hash_id, hash_in
-from rtrec.events.schema import FOLLOW, GIFT, LIKE, LIVE_HEARTBEAT, LIVE_START, TYPES, USER_PROFILE, Event
+from rtrec.events.schema import (
+    FOLLOW,
+    GIFT,
+    LIKE,
+    LIVE_HEARTBEAT,
+    LIVE_START,
+    TYPES,
+    USER_PROFILE,
+    VIEW_END,
+    VIEW_HEARTBEAT,
+    Event,
+)
 
 ABSENT = -1
 """In `amount`: the event does not say (viewers, lease)."""
@@ -47,28 +59,12 @@ Columns = NDArray[Any]
 class EventChunk:
     """Events of one partition with their columns and the dictionary of their anchors."""
 
-    events: list[Event]
+    events: Sequence[Event]
     anchors: list[str]
     columns: Columns
 
     def __len__(self) -> int:
         return len(self.events)
-
-
-def _amount(event: Event, code: int) -> int:
-    if code == GIFT:
-        return event.value or 0
-    if code == LIVE_HEARTBEAT:
-        return ABSENT if event.viewers is None else event.viewers
-    if code == LIVE_START:
-        return ABSENT if event.lease_ms is None else event.lease_ms
-    return event.watch_ms or 0
-
-
-def _count(event: Event, code: int) -> int:
-    if code in {GIFT, LIKE}:
-        return 1 if event.count is None else event.count
-    return 0 if code == FOLLOW and event.on is False else 1
 
 
 def make_chunk(events: Sequence[Event], positions: Sequence[int]) -> EventChunk:
@@ -79,48 +75,75 @@ def make_chunk(events: Sequence[Event], positions: Sequence[int]) -> EventChunk:
     >>> make_chunk([e], [0]).columns["count"].tolist()
     [3]
     """
-    n = len(events)
-    codes = [TYPES[e.type].code for e in events]
+    columns, anchors = columns_of(events, [TYPES[e.type].code for e in events], positions)
+    return EventChunk(list(events), anchors, columns)
+
+
+def columns_of(events: Sequence[Any], codes: Sequence[int], positions: Sequence[int]) -> tuple[Columns, list[str]]:
+    """(columns, anchors) of events, each an `Event` or a struct of its type (`narrow`). codes: their types'."""
+    columns = np.zeros(len(events), COLUMNS)
     places: dict[str, int] = {}
-    columns = np.zeros(n, COLUMNS)
     columns["anchor"] = [
-        -1 if code == USER_PROFILE else places.setdefault(e.anchor_id, len(places))  # type: ignore[arg-type]
+        -1 if code == USER_PROFILE else places.setdefault(e.anchor_id, len(places))
         for e, code in zip(events, codes, strict=True)
     ]
     columns["type"], columns["position"], columns["count"] = codes, positions, 1
     columns["ts_ms"] = [e.ts_ms for e in events]
-    columns["event"] = columns["key"] = [hash_id(e.event_id) for e in events]  # type: ignore[arg-type]
-    columns["user"] = [NO_ID if e.user_id is None else hash_id(e.user_id) for e in events]  # type: ignore[arg-type]
-    columns["live"] = [NO_ID if e.live_id is None else hash_in("live", e.live_id) for e in events]  # type: ignore[arg-type]
-    for k, (e, code) in enumerate(zip(events, codes, strict=True)):
-        if code not in _PLAIN:
-            _fill_details(columns[k], e, code)
-    return EventChunk(list(events), list(places), columns)
+    # fromiter: a list of integers beyond 2^63 would become one of Python objects first
+    columns["event"] = columns["key"] = np.fromiter((hash_id(e.event_id) for e in events), np.uint64, len(events))
+    columns["user"] = _hashes([e.user_id for e in events], hash_id)
+    columns["live"] = _hashes([e.live_id for e in events], partial(hash_in, "live"))
+    for code, fill in _DETAILS.items():
+        at = np.flatnonzero(columns["type"] == code)
+        if len(at):
+            fill(columns, at, [events[k] for k in at.tolist()])
+    return columns, list(places)
 
 
-def _fill_details(row: Any, event: Event, code: int) -> None:
-    row["amount"], row["count"] = _amount(event, code), _count(event, code)
-    if code == GIFT:
-        if event.txn_id is not None and event.reversal_of is None:  # a refund may carry its gift's
-            row["key"] = hash_in("txn", str(event.txn_id))
-        if event.reversal_of is not None:
-            row["link"], row["link_txn"] = hash_id(str(event.reversal_of)), hash_in("txn", str(event.reversal_of))
-    elif code == LIVE_START and event.category is not None:
-        row["link"] = hash_in("category", event.category)
+def _hashes(ids: Sequence[str | None], hash_of: Callable[[str], int]) -> NDArray[np.uint64]:
+    """The hash of each id, `NO_ID` where there is none; ids that repeat are hashed once."""
+    known: dict[str | None, int] = {one: NO_ID if one is None else hash_of(one) for one in set(ids)}
+    return np.fromiter(map(known.__getitem__, ids), np.uint64, len(ids))
 
 
-_PLAIN = frozenset(
-    TYPES[name].code
-    for name in (
-        "live_end",
-        "impression",
-        "click",
-        "view_start",
-        "comment",
-        "share",
-        "negative",
-        "user_profile",
-        "anchor_profile",
-    )
-)
-"""Types whose event adds one and carries no amount."""
+def _or_absent(values: Iterable[int | None]) -> list[int]:
+    return [ABSENT if value is None else value for value in values]
+
+
+def _gifts(columns: Columns, at: NDArray[np.int64], gifts: list[Any]) -> None:
+    columns["amount"][at] = [gift.value or 0 for gift in gifts]
+    columns["count"][at] = [1 if gift.count is None else gift.count for gift in gifts]
+    for k, gift in zip(at.tolist(), gifts, strict=True):
+        if gift.reversal_of is not None:
+            columns["link"][k] = hash_id(str(gift.reversal_of))
+            columns["link_txn"][k] = hash_in("txn", str(gift.reversal_of))
+        elif gift.txn_id is not None:  # of a gift alone: a refund may carry its gift's
+            columns["key"][k] = hash_in("txn", str(gift.txn_id))
+
+
+def _watches(columns: Columns, at: NDArray[np.int64], views: list[Any]) -> None:
+    columns["amount"][at] = [view.watch_ms or 0 for view in views]
+
+
+def _likes(columns: Columns, at: NDArray[np.int64], likes: list[Any]) -> None:
+    columns["count"][at] = [1 if like.count is None else like.count for like in likes]
+
+
+def _follows(columns: Columns, at: NDArray[np.int64], follows: list[Any]) -> None:
+    columns["count"][at] = [0 if follow.on is False else 1 for follow in follows]
+
+
+def _starts(columns: Columns, at: NDArray[np.int64], starts: list[Any]) -> None:
+    columns["amount"][at] = _or_absent(start.lease_ms for start in starts)
+    columns["link"][at] = _hashes([start.category for start in starts], partial(hash_in, "category"))
+
+
+def _room_heartbeats(columns: Columns, at: NDArray[np.int64], heartbeats: list[Any]) -> None:
+    columns["amount"][at] = _or_absent(heartbeat.viewers for heartbeat in heartbeats)
+
+
+_DETAILS: Final[dict[int, Callable[[Columns, NDArray[np.int64], list[Any]], None]]] = {
+    GIFT: _gifts, VIEW_HEARTBEAT: _watches, VIEW_END: _watches, LIKE: _likes, FOLLOW: _follows, LIVE_START: _starts,
+    LIVE_HEARTBEAT: _room_heartbeats,
+}  # fmt: skip
+"""How the types fill their columns whose event does more than add one."""

@@ -106,7 +106,7 @@ class Journey:
         turn.counts["ingest", "accepted"] += len(taken.records)
         turn.counts["ingest", "rejected"] += len(taken.refused)
         result = self._heat(taken, topic, turn)
-        events = heat_events.user_events(self.heat, taken.chunk, result)
+        events = heat_events.user_chunk(self.heat, taken.chunk, result).user_events()
         needs = profile.profile_needs(self.profile, events)
         self.profile.admit(needs, self._fetch(PROFILE, needs))
         effects, profiled = profile.profile(

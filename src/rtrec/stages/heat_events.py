@@ -1,51 +1,90 @@
 """What HEAT hands on: accepted events of users, with what only HEAT knew of the anchor as of just before."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rtrec.events.columns import EventChunk
-from rtrec.events.schema import GIFT, Event
-from rtrec.events.user_events import UserEvent
+from rtrec.events.lines import Lines
+from rtrec.events.schema import GIFT, IMPRESSION, Attribute
+from rtrec.events.user_chunk import ABSENT, USER_COLUMNS, UserChunk
 from rtrec.features.anchor_meta import EMPTY, AnchorMeta
 from rtrec.stages.heat import HeatResult, HeatState
 from rtrec.stages.heat_kernel import ACCEPTED
 
 
-def user_events(state: HeatState, chunk: EventChunk, result: HeatResult) -> list[UserEvent]:
-    """Accepted events of users, in order; a reversal with its original's figures."""
-    columns, outcomes = chunk.columns, result.outcomes
-    places = np.flatnonzero((outcomes["status"] == ACCEPTED) & (columns["user"] != 0)).tolist()
-    codes, times = columns["type"].tolist(), columns["ts_ms"].tolist()
-    amounts, counts = columns["amount"].tolist(), columns["count"].tolist()
-    category, rows = outcomes["category"].tolist(), outcomes["values"].tolist()
-    names, events = state.categories, chunk.events
-    found: list[UserEvent] = []
-    for k in places:
-        event, code = events[k], codes[k]
-        if code == GIFT and event.reversal_of is not None:
-            found.append(_reversal(state, event, int(outcomes["gift"][k]), names.get(category[k])))
-            continue
-        met = UserEvent(
-            code, times[k], event.user_id, event.anchor_id or "", names.get(category[k]), event,  # type: ignore[arg-type]
-            amounts[k] if code == GIFT else 0, counts[k],
-        )  # fmt: skip
-        if rows[k] >= 0:
-            met.anchor_values = result.values[rows[k]].tobytes()
-            met.anchor_attributes = _words_at(state, result, met.anchor_id, k).described()
-        found.append(met)
+def user_chunk(state: HeatState, chunk: EventChunk, result: HeatResult) -> UserChunk:
+    """Accepted events of users, in order; a reversal with its original's time, user and figures."""
+    places = np.flatnonzero((result.outcomes["status"] == ACCEPTED) & (chunk.columns["user"] != 0))
+    met, outcomes = chunk.columns[places], result.outcomes[places]
+    columns = np.zeros(len(places), USER_COLUMNS)
+    for name in ("position", "ts_ms", "user", "count", "anchor", "type"):
+        columns[name] = met[name]
+    columns["value"] = np.where(met["type"] == GIFT, met["amount"], 0)
+    categories = _categories(state, outcomes["category"], columns)
+    givers = _reversals(state, (met["type"] == GIFT) & (met["link"] != 0), outcomes["gift"], columns)
+    words = _words(state, chunk, result, places, columns)
+    impressions = outcomes["values"] >= 0
+    facts = result.values[outcomes["values"][impressions]].view(np.uint8)
+    columns["facts"] = ABSENT
+    columns["facts"][impressions] = np.arange(len(facts))
+    if isinstance(chunk.events, Lines):
+        return UserChunk(columns, chunk.events.take(places), chunk.anchors, categories, givers, words, facts)
+    events = [chunk.events[k] for k in places.tolist()]
+    return UserChunk(columns, events, chunk.anchors, categories, givers, words, facts)
+
+
+def _categories(state: HeatState, hashes: NDArray[np.uint64], columns: NDArray[Any]) -> list[str]:
+    """Names of the anchors' categories as the events met them; their places in the column."""
+    found, numbers = np.unique(hashes, return_inverse=True)
+    names = [state.categories.get(one) for one in found.tolist()]
+    known = [name for name in names if name is not None]
+    places = {name: place for place, name in enumerate(known)}
+    columns["category"] = np.array([places.get(name, ABSENT) for name in names], np.int32)[numbers]  # type: ignore[arg-type]
+    return known
+
+
+def _reversals(
+    state: HeatState, reversal: NDArray[np.bool_], gifts: NDArray[np.int64], columns: NDArray[Any]
+) -> list[str]:
+    """Give reversals what the ledger says of their originals; the givers' ids."""
+    columns["giver"] = ABSENT
+    originals = gifts[reversal]
+    rows = state.ledger[originals]
+    for name in ("ts_ms", "user", "value", "count"):
+        columns[name][reversal] = rows[name]
+    columns["giver"][reversal] = np.arange(len(originals))
+    return [state.ledger_users[row] for row in originals.tolist()]
+
+
+def _words(
+    state: HeatState, chunk: EventChunk, result: HeatResult, places: NDArray[np.int64], columns: NDArray[Any]
+) -> list[dict[str, Attribute]]:
+    """What was said of the impressions' anchors as of just before each; words stand once while they last."""
+    columns["words"] = ABSENT
+    found: list[dict[str, Attribute]] = []
+    numbers: dict[tuple[str, int], int] = {}
+    wanted = np.flatnonzero(columns["type"] == IMPRESSION)
+    names = chunk.anchors
+    placed: list[int] = []
+    for k, anchor in zip(places[wanted].tolist(), columns["anchor"][wanted].tolist(), strict=True):
+        version, meta = _words_at(state, result, names[anchor], k)
+        number = numbers.get((names[anchor], version))
+        if number is None:
+            number = numbers[names[anchor], version] = len(found)
+            found.append(meta.described())
+        placed.append(number)
+    columns["words"][wanted] = placed
     return found
 
 
-def _reversal(state: HeatState, event: Event, row: int, category: str | None) -> UserEvent:
-    gift = state.ledger[row]
-    return UserEvent(
-        GIFT, int(gift["ts_ms"]), state.ledger_users[row], str(event.anchor_id), category, event,
-        int(gift["value"]), int(gift["count"]), True,
-    )  # fmt: skip
-
-
-def _words_at(state: HeatState, result: HeatResult, name: str, place: int) -> AnchorMeta:
-    """An anchor's words as of just before the event at `place`."""
-    for k, before in result.words.get(name, ()):
+def _words_at(state: HeatState, result: HeatResult, name: str, place: int) -> tuple[int, AnchorMeta]:
+    """(how many changes of the chunk came before, the anchor's words) as of just before the event at `place`."""
+    changes = result.words.get(name)
+    if changes is None:
+        return 0, state.meta.get(name, EMPTY)
+    for version, (k, before) in enumerate(changes):
         if k >= place:
-            return before
-    return state.meta.get(name, EMPTY)
+            return version, before
+    return len(changes), state.meta.get(name, EMPTY)

@@ -17,7 +17,7 @@ from rtrec.features.anchor_table import ANCHOR, Anchors
 from rtrec.features.heat_rules import HeatRules, heat_rules
 from rtrec.settings import Events, Features, Heat
 from rtrec.stages.heat import OUTCOMES, HeatState, canonical, heat, heat_needs
-from rtrec.stages.heat_events import user_events
+from rtrec.stages.heat_events import user_chunk
 from tests.unit.events.event_cases import escaped, valid
 
 T0 = 1_712_345_700_000  # a multiple of 5 min
@@ -59,7 +59,7 @@ class Host:
         needs = heat_needs(self.state, chunk)
         self.state.admit(needs, [self.store.get(key) for key in needs])
         result = heat(self.state, chunk)
-        self.passed += user_events(self.state, chunk, result)
+        self.passed += user_chunk(self.state, chunk, result).user_events()
         for key, value in result.effects.writes.puts.items():
             if value is None:
                 self.store.pop(key, None)
