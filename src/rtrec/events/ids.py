@@ -37,4 +37,4 @@ def partition_of(key: str, partitions: int) -> int:
     >>> partition_of("a1", 1), 0 <= partition_of("a1", 8) < 8
     (0, True)
     """
-    return xxh3_64_intdigest(key.encode()) % partitions
+    return hash_id(key) % partitions

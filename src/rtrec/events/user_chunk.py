@@ -11,7 +11,7 @@ Rules
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -50,11 +50,11 @@ class UserChunk:
 
     columns: UserColumns
     events: Sequence[Event]
+    facts: NDArray[np.uint8]
     anchors: list[str]
     categories: list[str]
     givers: list[str]
     words: list[dict[str, Attribute]]
-    facts: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -90,22 +90,50 @@ class UserChunk:
         columns["words"] = ABSENT
         width = len(rows[0]) if rows else 0
         facts = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), width)
-        return UserChunk(columns, self.events, self.anchors, self.categories, self.givers, [], facts)
+        return UserChunk(columns, self.events, facts, self.anchors, self.categories, self.givers, [])
+
+    def placed(self, positions: NDArray[np.int64]) -> "UserChunk":
+        """The same events at other positions."""
+        columns = self.columns.copy()
+        columns["position"] = positions
+        return replace(self, columns=columns)
+
+    @classmethod
+    def joined(cls, parts: Sequence["UserChunk"]) -> "UserChunk":
+        """Several chunks of lines, one after another; at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = [part.columns.copy() for part in parts]
+        lists: dict[str, list[Any]] = {name: [] for name in _LISTS}
+        facts = 0
+        for part, column in zip(parts, columns, strict=True):
+            for name, field in _LISTS.items():
+                _shift(column, name, len(lists[name]))
+                lists[name] += getattr(part, field)
+            _shift(column, "facts", facts)
+            facts += len(part.facts)
+        lines = Lines.joined([part.events for part in parts if isinstance(part.events, Lines)])
+        known = [part.facts for part in parts if len(part.facts)]
+        return cls(np.concatenate(columns), lines, np.concatenate(known) if known else _NO_FACTS, *lists.values())
 
     def take(self, places: NDArray[np.int64]) -> "UserChunk":
         """Some events, in that order, with just the texts that they name."""
         columns = self.columns[places]
         events = self.events.take(places) if isinstance(self.events, Lines) else [self.events[k] for k in places]
-        anchors, categories, givers, words = (
-            _named(columns, name, known)
-            for name, known in (
-                ("anchor", self.anchors), ("category", self.categories), ("giver", self.givers), ("words", self.words),
-            )
-        )  # fmt: skip
+        lists = [_named(columns, name, getattr(self, field)) for name, field in _LISTS.items()]
         picked = columns["facts"] != ABSENT
         facts = self.facts[columns["facts"][picked]]
         columns["facts"][picked] = np.arange(len(facts))
-        return UserChunk(columns, events, anchors, categories, givers, words, facts)
+        return UserChunk(columns, events, facts, *lists)
+
+
+_LISTS: Final = {"anchor": "anchors", "category": "categories", "giver": "givers", "words": "words"}
+"""Columns that hold places, and the chunk's lists they are places in, in the order of its fields."""
+
+
+def _shift(columns: UserColumns, name: str, by: int) -> None:
+    """Move the places of a column on, where there are any."""
+    columns[name] = np.where(columns[name] == ABSENT, ABSENT, columns[name] + by)
 
 
 def _named(columns: UserColumns, name: str, known: list[Any]) -> list[Any]:
@@ -158,7 +186,7 @@ def decode(value: bytes) -> tuple[str, UserChunk]:
     lines = Lines(stored.blob, np.frombuffer(stored.ends, "<u4").astype(np.int64))
     impressions = int((columns["facts"] != ABSENT).sum())
     facts = np.frombuffer(stored.facts, np.uint8).reshape(impressions, -1) if impressions else _NO_FACTS
-    chunk = UserChunk(columns, lines, stored.anchors, stored.categories, stored.givers, stored.words, facts)
+    chunk = UserChunk(columns, lines, facts, stored.anchors, stored.categories, stored.givers, stored.words)
     return stored.source, chunk
 
 

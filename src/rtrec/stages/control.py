@@ -52,6 +52,11 @@ def erase_message(user_id: str, now_ms: int) -> tuple[bytes, bytes]:
     return f"user_erase/{user_id}".encode(), msgspec.json.encode(Message("user_erase", now_ms, user_id=user_id))
 
 
+def decode(value: bytes) -> Message:
+    """A message of the topic."""
+    return msgspec.json.decode(value, type=Message)
+
+
 class ControlState:
     """Every anchor's state and every erasure."""
 
@@ -73,7 +78,7 @@ class ControlState:
 
     def apply(self, value: bytes) -> tuple[Effects, Message]:
         """Take one message; its writes, and the message for the stages it concerns."""
-        message, effects = msgspec.json.decode(value, type=Message), Effects()
+        message, effects = decode(value), Effects()
         if message.anchor_id is not None:
             self.anchors[message.anchor_id] = message.state
             effects.writes.puts[ANCHOR + message.anchor_id] = msgspec.json.encode(message.state)

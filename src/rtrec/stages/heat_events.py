@@ -29,10 +29,9 @@ def user_chunk(state: HeatState, chunk: EventChunk, result: HeatResult) -> UserC
     facts = result.values[outcomes["values"][impressions]].view(np.uint8)
     columns["facts"] = ABSENT
     columns["facts"][impressions] = np.arange(len(facts))
-    if isinstance(chunk.events, Lines):
-        return UserChunk(columns, chunk.events.take(places), chunk.anchors, categories, givers, words, facts)
-    events = [chunk.events[k] for k in places.tolist()]
-    return UserChunk(columns, events, chunk.anchors, categories, givers, words, facts)
+    lines = chunk.events
+    events = lines.take(places) if isinstance(lines, Lines) else [lines[k] for k in places.tolist()]
+    return UserChunk(columns, events, facts, chunk.anchors, categories, givers, words)
 
 
 def _categories(state: HeatState, hashes: NDArray[np.uint64], columns: NDArray[Any]) -> list[str]:

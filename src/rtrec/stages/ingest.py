@@ -6,12 +6,15 @@ Rules
 - Order stays the log's; an event's position is its offset.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rtrec.events.codec import Refusal, decode
-from rtrec.events.columns import EventChunk, make_chunk
-from rtrec.events.schema import Event
+from rtrec.events.columns import EventChunk, columns_of
+from rtrec.events.lines import Lines
+from rtrec.events.narrow import decode_many
+from rtrec.events.schema import TYPE_NAMES, TYPES
 from rtrec.settings import Events
 from rtrec.stages.dead_letters import whole_length
 from rtrec.stages.messages import Record
@@ -26,24 +29,42 @@ class Ingested:
     refused: list[tuple[Record, str]]
 
 
-def ingest(records: Iterable[Record], policy: Events) -> Ingested:
-    """Decode, check and put in columns."""
-    events: list[Event] = []
-    kept: list[Record] = []
+def ingest(records: Sequence[Record], policy: Events) -> Ingested:
+    """Decode, check and put in columns; the chunk's events are decoded ones, for stages in the same process."""
+    taken = [decode(one.value) if one.headers is None else decode(one.value, whole_length(one)) for one in records]
+    codes = [-1 if isinstance(one, Refusal) else TYPES[one.type].code for one in taken]
+    return _judged(records, taken, codes, policy, as_lines=False)
+
+
+def ingest_lines(records: Sequence[Record], policy: Events) -> Ingested:
+    """The same for stages elsewhere: the chunk's events are their own JSON, and nothing more is decoded than needed."""
+    taken, codes = decode_many([one.value for one in records])
+    for place, record in enumerate(records):
+        if record.headers is not None:  # only its beginning is here: the reason must speak of the whole
+            taken[place], codes[place] = decode(record.value, whole_length(record)), -1
+    return _judged(records, taken, codes, policy, as_lines=True)
+
+
+def _judged(
+    records: Sequence[Record], taken: Sequence[Any], codes: Sequence[int], policy: Events, *, as_lines: bool
+) -> Ingested:
+    kept: list[int] = []
     refused: list[tuple[Record, str]] = []
-    for record in records:
-        event = decode(record.value) if record.headers is None else decode(record.value, whole_length(record))
-        if isinstance(event, Refusal):
+    for place, (record, event) in enumerate(zip(records, taken, strict=True)):
+        if codes[place] < 0:
             refused.append((record, event.reason))
         elif event.ts_ms > record.append_ms + policy.future_ms:
-            refused.append((record, future_reason(event, record.append_ms, policy)))
+            refused.append((record, future_reason(TYPE_NAMES[codes[place]], event.ts_ms, record.append_ms, policy)))
         else:
-            events.append(event)
-            kept.append(record)
-    return Ingested(make_chunk(events, [record.offset for record in kept]), kept, refused)
+            kept.append(place)
+    if refused:
+        records, taken = [records[place] for place in kept], [taken[place] for place in kept]
+        codes = [codes[place] for place in kept]
+    columns, anchors = columns_of(taken, codes, [record.offset for record in records])
+    events = Lines.of([record.value for record in records]) if as_lines else list(taken)
+    return Ingested(EventChunk(events, anchors, columns), list(records), refused)
 
 
-def future_reason(event: Event, append_ms: int, policy: Events) -> str:
+def future_reason(kind: str, ts_ms: int, append_ms: int, policy: Events) -> str:
     """Why an event lies too far ahead of its append time."""
-    ahead = event.ts_ms - append_ms
-    return f"{event.type}.ts_ms: future, expected at most {policy.future_ms} ms after its arrival, got {ahead} ms"
+    return f"{kind}.ts_ms: future, expected at most {policy.future_ms} ms after its arrival, got {ts_ms - append_ms} ms"

@@ -85,12 +85,7 @@ class LearnState:
         """Take what was stored; ValueError when the learner is configured otherwise than the stored weights."""
         listed = dict(items)
         if "policy" in listed:
-            kept = msgspec.msgpack.decode(listed["policy"])
-            if kept != self._fingerprint():
-                raise ValueError(
-                    f"learner: these weights were learned with {kept}, not {self._fingerprint()}; "
-                    "set it back, or use a new folder"
-                )
+            self._check(msgspec.msgpack.decode(listed["policy"]))
             self.examples = self._figures_at = msgspec.msgpack.decode(listed["examples"], type=int)
         if "progress" in listed:
             self.progress = Progress.decode(listed["progress"])
@@ -98,6 +93,23 @@ class LearnState:
             number, slots = int(key.removeprefix("w/"), base=16), self.model.load_slots(listed[key])
             self._images.append((number, slots))
             self._next = number + 1
+
+    def stored(self) -> tuple[dict[str, Any], bytes, bytes]:
+        """(policy, image of every slot, figures): all that learning goes on from, as one snapshot holds it."""
+        return self._fingerprint(), self.model.encode_slots(self.model.slots()), self.progress.encode()
+
+    def restore(self, policy: dict[str, Any], image: bytes, progress: bytes, examples: int) -> None:
+        """Take what `stored` gave into a new state; ValueError when the learner is configured otherwise."""
+        self._check(policy)
+        self.model.load_slots(image)
+        self.progress, self.examples = Progress.decode(progress), examples
+
+    def _check(self, kept: dict[str, Any]) -> None:
+        if kept != self._fingerprint():
+            raise ValueError(
+                f"learner: these weights were learned with {kept}, not {self._fingerprint()}; "
+                "set it back, or use a new folder (on a cluster: another registry.url)"
+            )
 
     def _fingerprint(self) -> dict[str, Any]:
         policy = self.policy
