@@ -16,9 +16,13 @@ Rules of the store (design, *State, exactly once*)
 Rules of the log
 ----------------
 - Offsets of a partition grow by one from 0; `append` has made its records durable when it returns.
-- `append_ms` is the log's clock (Kafka's LogAppendTime), not the event's.
+- `append_ms` is the log's clock, not the event's. A log with a clock of its own (Kafka: LogAppendTime, one clock for
+  all producers, which its retention and lag in seconds go by) stamps records with that and leaves the argument
+  unused; one without (SQLite) stores the argument. So callers pass their wall clock, and nobody relies on it coming
+  back to the millisecond but those who work on a folder alone.
 - Reading below the start (trimmed) raises `OffsetTrimmed`: a stored offset outside the log is an alarm,
   never a silent reset.
+- A log that cannot be reached raises `LogAway`. An append that did may have been stored, or be stored yet.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,6 +79,10 @@ class OffsetTrimmed(LookupError):
     """An offset that retention has removed, or that the log never had."""
 
 
+class LogAway(ConnectionError):
+    """The log cannot be reached, or cannot serve now; trying again later may work."""
+
+
 class EventLog(Protocol):
     """Topics of numbered partitions of records."""
 
@@ -101,7 +109,12 @@ class EventLog(Protocol):
         """
 
     def compact(self, topic: str, partition: int) -> None:
-        """Keep only the newest record of each key; offsets stay, with holes."""
+        """Let go of records of a key that has a newer one; offsets stay, with holes.
+
+        A log that compacts by itself (Kafka: closed segments, after a while) may do nothing here, so readers take
+        the newest of what they read of a key. The newest record of each key stays in any case; one without a key
+        stays, too, or is refused when it is appended to a topic that the log compacts.
+        """
 
 
 class StateStore(Protocol):
@@ -127,5 +140,5 @@ class StateStore(Protocol):
 
 
 __all__ = [
-    "Bounds", "EventLog", "Lease", "NewRecord", "OffsetTrimmed", "Owner", "Record", "StateStore", "Verdict",
+    "Bounds", "EventLog", "Lease", "LogAway", "NewRecord", "OffsetTrimmed", "Owner", "Record", "StateStore", "Verdict",
 ]  # fmt: skip

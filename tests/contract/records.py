@@ -1,5 +1,7 @@
 """What the suites write, and how they read a log back."""
 
+from collections.abc import Iterable
+
 from rtrec.ports import EventLog, NewRecord, Record
 
 NOW_MS = 1_712_345_678_901
@@ -24,6 +26,11 @@ def read_all(log: EventLog, topic: str, partition: int = 0, size: int = 1_000) -
         found += page
         offset = page[-1].offset + 1
     return found
+
+
+def timeless(records: Iterable[Record]) -> list[Record]:
+    """Records without their append times: a log may have a clock of its own (`rtrec.ports`)."""
+    return [record._replace(append_ms=0) for record in records]
 
 
 def offsets(log: EventLog, topic: str) -> list[int]:

@@ -14,6 +14,8 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from rtrec.ports import LogAway
+
 PROBE_MS: Final = 10_000
 
 _LOGIN: Final = "the broker refuses the login of kafka.username: check it, kafka.password and kafka.sasl_mechanism"
@@ -43,11 +45,11 @@ _TRANSIENT: Final = frozenset(
 )  # fmt: skip
 
 
-class KafkaAway(ConnectionError):
+class KafkaAway(LogAway):
     """No broker does it now; the same call may work later."""
 
 
-class KafkaRefused(RuntimeError):
+class KafkaRefused(PermissionError):
     """A broker or our own settings say no, and will until somebody acts on the message."""
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from rtrec.adapters.kafka_faults import KafkaAway, KafkaRefused, probe, worded
 from rtrec.adapters.kafka_records import headers_of
 from rtrec.adapters.kafka_settings import for_aiokafka
-from rtrec.adapters.kafka_topics import MESSAGE_BYTES, name
+from rtrec.adapters.kafka_topics import MESSAGE_BYTES, name, table
 from rtrec.ports import NewRecord
 from rtrec.settings import Settings
 
@@ -63,6 +63,7 @@ class Publisher:
         self._settings = settings
         self._connection = for_aiokafka(settings.kafka)
         self._compression = compression
+        self._compacted = {row.name for row in table(settings) if row.compacted}
         self._producer: Any = None
         self._starting = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -75,13 +76,14 @@ class Publisher:
         """Send messages and wait until all are acknowledged; their offsets.
 
         Raises KafkaAway or KafkaRefused for the first that fails (others may have been stored), LookupError for a
-        topic or partition that is not there (then nothing was sent).
+        topic or partition that is not there, ValueError where a key is missing (then nothing was sent).
         """
         producer = await self._ready()
         full = {message.topic: name(self._settings, message.topic) for message in messages}
         known = {topic: await self._partitions(producer, full[topic]) for topic in full}
-        for topic, partition, *_ in messages:
-            _require(known[topic], full[topic], partition)
+        for message in messages:
+            _require(known[message.topic], full[message.topic], message.partition)
+            self._require_key(message.topic, message.key)
 
         async def sent() -> AsyncIterator[asyncio.Future[Any]]:
             for topic, partition, value, headers, key in messages:
@@ -93,6 +95,8 @@ class Publisher:
         """Add records (one at least) to a partition in one piece, durably; the first one's offset."""
         producer, full = await self._ready(), name(self._settings, topic)
         _require(await self._partitions(producer, full), full, partition)
+        for record in records:
+            self._require_key(topic, record.key)
         if any(_size(record) > LARGEST_BYTES for record in records):
             raise KafkaRefused(f"{full}:{partition}: a record is larger than {LARGEST_BYTES:,} bytes")
 
@@ -116,6 +120,10 @@ class Publisher:
             await _retire(producer, timeout_s)
         if self._retiring:
             await asyncio.wait(self._retiring)
+
+    def _require_key(self, topic: str, key: bytes | None) -> None:
+        if key is None and topic in self._compacted:
+            raise ValueError(f"{topic} is compacted: a record without a key cannot be kept there")
 
     async def _ready(self) -> Any:
         async with self._starting:

@@ -15,6 +15,10 @@ from rtrec.settings_cluster import Kafka
 
 DEFAULT_PORT: Final = 9092
 CLIENT_ID: Final = "rtrec"
+ANSWER_MS: Final = 10_000
+"""How long kafka-python waits for an answer; 30 s by default, and a command would seem to hang."""
+RECONNECT_MS: Final = 1_000
+"""How long it waits at most before it tries again to connect; a broker that restarts is away for seconds."""
 
 
 def servers(kafka: Kafka) -> list[str]:
@@ -36,7 +40,14 @@ def for_aiokafka(kafka: Kafka) -> dict[str, Any]:
 
 def for_kafka_python(kafka: Kafka) -> dict[str, Any]:
     """Keyword arguments of `KafkaAdminClient`, `KafkaConsumer` and `KafkaProducer`."""
-    return {"bootstrap_servers": servers(kafka), "client_id": CLIENT_ID, **security(kafka)}
+    return {
+        "bootstrap_servers": servers(kafka),
+        "client_id": CLIENT_ID,
+        "bootstrap_timeout_ms": ANSWER_MS,
+        "request_timeout_ms": ANSWER_MS,
+        "reconnect_backoff_max_ms": RECONNECT_MS,
+        **security(kafka),
+    }
 
 
 def for_faust(kafka: Kafka) -> dict[str, Any]:
