@@ -12,6 +12,8 @@ Rules of the store (design, *State, exactly once*)
   OK        everything is written.
   Only OK changes anything. A commit that read nothing is judged by its epoch alone.
 - Ranges are [first, next): `first` is where reading began, holes inside are the log's own.
+- A store that cannot be reached raises `StoreAway`. A commit that did may have been carried out: commit it again, and
+  DUPLICATE says that it was.
 
 Rules of the log
 ----------------
@@ -83,6 +85,10 @@ class LogAway(ConnectionError):
     """The log cannot be reached, or cannot serve now; trying again later may work."""
 
 
+class StoreAway(OSError):
+    """The store cannot be reached, or cannot serve now; trying again later may work."""
+
+
 class EventLog(Protocol):
     """Topics of numbered partitions of records."""
 
@@ -139,6 +145,23 @@ class StateStore(Protocol):
         """A page of the owner's ranking, highest score first, equal scores by member."""
 
 
+class FollowedStore(StateStore, Protocol):
+    """A store that other processes than the owner's follow."""
+
+    def get_many(self, requests: Sequence[tuple[Owner, Sequence[str]]]) -> list[list[bytes | None]]:
+        """`get` for several owners at once; values in the order of requests and keys."""
+
+    def changed(self, owner: Owner, since: int) -> tuple[int, list[str]]:
+        """The newest commit's number, and members whose rank was written by commits after number `since`.
+
+        Numbers count an owner's commits from 1 and never go back; -1 gives all members. Removed ones are not named.
+        """
+
+    def clear(self, owner: Owner) -> None:
+        """Forget everything of an owner but its epoch, which is raised by one, and the number of its commits."""
+
+
 __all__ = [
-    "Bounds", "EventLog", "Lease", "LogAway", "NewRecord", "OffsetTrimmed", "Owner", "Record", "StateStore", "Verdict",
+    "Bounds", "EventLog", "FollowedStore", "Lease", "LogAway", "NewRecord", "OffsetTrimmed", "Owner", "Record",
+    "StateStore", "StoreAway", "Verdict",
 ]  # fmt: skip

@@ -1,0 +1,10 @@
+-- Forget an owner but its epoch, raised by one, and the number of its commits.
+-- KEYS: meta, rank, changed, classes, then every class's hash; ARGV: how many classes the caller knows.
+-- Gives 0, and does nothing, where a commit has added a class since: every key must be named.
+
+if redis.call('SCARD', KEYS[4]) ~= tonumber(ARGV[1]) then return 0 end
+local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+local commits = redis.call('HINCRBY', KEYS[1], 'commits', 1)
+for number = 1, #KEYS do redis.call('UNLINK', KEYS[number]) end
+redis.call('HSET', KEYS[1], 'epoch', string.format('%d', epoch), 'commits', string.format('%d', commits))
+return 1
