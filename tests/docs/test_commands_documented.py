@@ -37,7 +37,19 @@ def test_a_command_has_its_section_and_every_option_its_meaning(path: str, comma
 
 def test_every_command_of_the_contract_is_there() -> None:
     """The embedded ones; the cluster's, the batch model's and the operators' come with their issues."""
-    contract = {"up", "demo", "replay", "show", "hot", "digest", "simulate", "deadletters", "config"}
+    contract = {
+        "up",
+        "demo",
+        "replay",
+        "show",
+        "hot",
+        "digest",
+        "simulate",
+        "deadletters",
+        "config",
+        "mapping",
+        "topics",
+    }
     assert {path.split()[1] for path, _ in EVERY[1:]} == contract
 
 

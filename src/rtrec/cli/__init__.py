@@ -4,7 +4,7 @@ Rules
 -----
 - `COMMANDS` is the table of commands with their short help; a test holds it against the commands themselves.
 - What needs numba or a server is imported within a command's body: help comes at once.
-- Exit codes: 0 done, 1 failed at run time, 2 wrong usage or configuration.
+- Exit codes: 0 done, 1 failed at run time, 2 wrong usage or configuration, 3 a check says no.
 - Data goes to stdout, everything else to stderr. It is one JSON document with `--json`, or where stdout is no
   terminal; tables are for people.
 """
@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "digest": "SHA-256 over a folder's canonical state, whole and by part.",
     "simulate": "Write a synthetic platform's events: rooms, feeds, clicks by taste, views, gifts.",
     "deadletters": "Events that were refused: look at them, and send them again.",
+    "mapping": "Mappings of source topics into our events, and what they make of messages.",
+    "topics": "The topics of a cluster: make what is missing, see what stands otherwise.",
     "config": "The settings in force, and what is wrong with them.",
 }
 
