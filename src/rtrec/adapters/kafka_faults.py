@@ -11,7 +11,9 @@ Rules
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final
 
 from rtrec.ports import LogAway
@@ -36,6 +38,7 @@ _ADVICE: Final = {
     "InvalidTopicError": "the topic's name is not one: see cluster.namespace and cluster.sources",
     "UnsupportedCodecError": "a codec's library is missing: install rtrec-live[cluster]",
 }
+_CLIENTS: Final = ("aiokafka.", "kafka.")
 _TRANSIENT: Final = frozenset(
     {
         # A producer whose sequence broke: the next one begins anew.
@@ -86,6 +89,17 @@ def worded(error: BaseException, where: str) -> KafkaAway | KafkaRefused:
         return KafkaAway(f"{where}: no broker answers: {said}; is it up, is kafka.bootstrap right?")
     kind = KafkaAway if getattr(error, "retriable", False) or name in _TRANSIENT else KafkaRefused
     return kind(f"{where}: {name}: {said}")
+
+
+@contextmanager
+def wording(where: str) -> Iterator[None]:
+    """Raise clients' errors as ours, and let those pass that are faults of ours."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError | asyncio.TimeoutError) and not type(error).__module__.startswith(_CLIENTS):
+            raise
+        raise worded(error, where) from error
 
 
 async def probe(arguments: dict[str, Any], timeout_ms: int = PROBE_MS) -> None:

@@ -12,11 +12,10 @@ Rules
 """
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rtrec.adapters.kafka_faults import KafkaRefused, worded
+from rtrec.adapters.kafka_faults import KafkaRefused, wording
 from rtrec.adapters.kafka_producer import BackgroundProducer
 from rtrec.adapters.kafka_reader import Readers
 from rtrec.adapters.kafka_topics import admin_client, found_partitions, make, name, topic_named
@@ -43,7 +42,7 @@ class KafkaLog:
         if partitions < 1:
             raise ValueError(f"{topic}: a topic has at least 1 partition, not {partitions}")
         row = topic_named(self._settings, topic)._replace(partitions=partitions)
-        with self._worded(topic):
+        with wording(name(self._settings, topic)):
             admin = self._admin()
             stands = found_partitions(admin, [name(self._settings, topic)])
             report = make(self._settings, admin, row) if not stands else None
@@ -55,7 +54,7 @@ class KafkaLog:
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
         full = name(self._settings, topic)
-        with self._worded(topic):
+        with wording(name(self._settings, topic)):
             found = found_partitions(self._admin(), [full])
         if full not in found:
             raise LookupError(f"no topic {full}")
@@ -70,19 +69,19 @@ class KafkaLog:
         self._require(topic, partition)
         with self._lock:
             self._producer = producer = self._producer or BackgroundProducer(self._settings)
-        with self._worded(topic):
+        with wording(name(self._settings, topic)):
             return producer.append(topic, partition, records)
 
     def read(self, topic: str, partition: int, offset: int, max_records: int) -> list[Record]:
         """Up to `max_records` records from `offset` on."""
         self._require(topic, partition)
-        with self._worded(topic):
+        with wording(name(self._settings, topic)):
             return self._readers.read(name(self._settings, topic), partition, offset, max_records)
 
     def bounds(self, topic: str, partition: int) -> Bounds:
         """The readable offsets."""
         self._require(topic, partition)
-        with self._worded(topic):
+        with wording(name(self._settings, topic)):
             return self._readers.bounds(name(self._settings, topic), partition)
 
     def trim(self, topic: str, partition: int, before_offset: int) -> None:
@@ -95,7 +94,7 @@ class KafkaLog:
             from kafka import TopicPartition  # noqa: PLC0415 - with the client
 
             place = TopicPartition(name(self._settings, topic), partition)
-            with self._worded(topic):
+            with wording(name(self._settings, topic)):
                 self._admin().delete_records({place: before})
 
     def compact(self, topic: str, partition: int) -> None:
@@ -122,13 +121,3 @@ class KafkaLog:
         """LookupError unless a partition stands; topics that stood are not asked for again."""
         if not 0 <= partition < self._counts.get(topic, 0) and not 0 <= partition < self.partitions(topic):
             raise LookupError(f"no partition {name(self._settings, topic)}:{partition}")
-
-    @contextmanager
-    def _worded(self, topic: str) -> Iterator[None]:
-        """Client's errors as `KafkaAway` and `KafkaRefused`; the port's own pass."""
-        try:
-            yield
-        except (LookupError, ValueError):
-            raise
-        except Exception as error:
-            raise worded(error, name(self._settings, topic)) from error

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from rtrec.adapters.kafka_faults import KafkaAway, KafkaRefused, probe, worded
+from rtrec.adapters.kafka_faults import KafkaAway, KafkaRefused, probe, wording
 from rtrec.adapters.kafka_records import headers_of
 from rtrec.adapters.kafka_settings import for_aiokafka
 from rtrec.adapters.kafka_topics import MESSAGE_BYTES, name, table
@@ -62,6 +62,7 @@ class Publisher:
         """
         self._settings = settings
         self._connection = for_aiokafka(settings.kafka)
+        self._where = ",".join(self._connection["bootstrap_servers"])
         self._compression = compression
         self._compacted = {row.name for row in table(settings) if row.compacted}
         self._producer: Any = None
@@ -149,7 +150,8 @@ class Publisher:
             if not isinstance(error, Exception):
                 raise
             await probe(self._connection)  # names the cause, where it can
-            raise worded(error, ",".join(self._connection["bootstrap_servers"])) from error
+            with wording(self._where):
+                raise
         return producer
 
     async def _partitions(self, producer: Any, full: str) -> set[int]:
@@ -167,7 +169,6 @@ class Publisher:
 
     async def _delivered(self, producer: Any, sent: AsyncIterator[asyncio.Future[Any]]) -> list[Any]:
         """The answers to everything that is sent; see the module's rules about failures."""
-        where = ",".join(self._connection["bootstrap_servers"])
         futures: list[asyncio.Future[Any]] = []
         try:
             async for future in sent:
@@ -176,12 +177,14 @@ class Publisher:
             asyncio.gather(*futures, return_exceptions=True)  # nobody else will ask how those ended
             if type(error).__name__ in _ENDED:
                 self._replace(producer)
-            raise worded(error, where) from error
+            with wording(self._where):
+                raise
         try:
             return await asyncio.gather(*futures)
-        except Exception as error:
+        except Exception:
             self._replace(producer)
-            raise worded(error, where) from error
+            with wording(self._where):
+                raise
 
     def _replace(self, producer: Any) -> None:
         """Let the next call have a new producer, and the old one end by itself."""

@@ -35,6 +35,10 @@ WEIGHTS: Final = "weights"
 CONTROL: Final = "control"
 DEAD_LETTERS: Final = "dead_letters"
 
+_OURS: Final = frozenset(
+    {ANCHOR_EVENTS, USER_EVENTS, PROFILED, SCORED, TICKS, EXAMPLES, WEIGHTS, CONTROL, DEAD_LETTERS}
+)
+
 MIB: Final = 1 << 20
 MESSAGE_BYTES: Final = 16 * MIB
 """The largest message of a stage: a chunk. Brokers take 1 MiB unless a topic says otherwise."""
@@ -109,6 +113,8 @@ class TopicReport(NamedTuple):
 
 def table(settings: Settings) -> tuple[Topic, ...]:
     """Every topic of a cluster, sources first, without the namespace."""
+    if taken := _OURS & settings.cluster.sources.keys():
+        raise KafkaRefused(f"cluster.sources: {', '.join(sorted(taken))} is a topic of the stages, not a source")
     partitions, keep_ms = settings.cluster.partitions, settings.log.keep_ms
     sources = (
         Topic(name, partitions, "one event", SOURCE_MESSAGE_BYTES, keep_ms, source=True)
