@@ -11,14 +11,14 @@ from tests.contract.handles import LOGS, STORES, Handles
 
 @pytest.fixture(params=LOGS)
 def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Handles[EventLog]]:
-    handles = Handles(LOGS[request.param], tmp_path)
+    handles = Handles(LOGS[request.param](request), tmp_path)
     yield handles
     handles.close()
 
 
 @pytest.fixture(params=STORES)
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Handles[StateStore]]:
-    handles = Handles(STORES[request.param], tmp_path)
+    handles = Handles(STORES[request.param](request), tmp_path)
     yield handles
     handles.close()
 

@@ -49,6 +49,8 @@ def connect(settings: Redis) -> Client:
         raise ValueError(f"redis.url: {error}") from error  # an option after "?" that redis-py does not know
     except (RedisError, RedisClusterException) as error:
         client.close()
+        if "SELECT" in str(error) or "DB index" in str(error):
+            raise ValueError(f"redis.url: no database {address.get('db')} there: {error}") from error
         raise known(error, where) or error from error
     except (StoreRefused, ValueError):
         client.close()
@@ -117,7 +119,7 @@ def _options(settings: Redis, *, tls: bool) -> dict[str, Any]:
 
 def _connect_cluster(url: str, database: int, options: dict[str, Any]) -> redis.RedisCluster:
     if database != 0:
-        raise ValueError(f"redis.url: a cluster has database 0 only, not {database}")
+        raise ValueError(f"redis.url: no database {database} there: a cluster's is 0")
     # While a node is away, the slots of the others are served.
     return redis.RedisCluster.from_url(url, require_full_coverage=False, **options)
 
