@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from rtrec.settings_cluster import Cluster, Kafka, Redis, Registry
+from rtrec.settings_cluster import Archive, Cluster, Kafka, Redis, Registry
 
 Ms = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -263,3 +263,4 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     redis: Redis = Redis()
     cluster: Cluster = Cluster()
     registry: Registry = Registry()
+    archive: Archive = Archive()

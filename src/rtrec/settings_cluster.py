@@ -123,3 +123,15 @@ class Registry(Struct, frozen=True, forbid_unknown_fields=True):
     snapshots_kept: Annotated[
         int, Meta(ge=2, description="snapshots kept; a damaged newest one falls back to the one before")
     ] = 3
+
+
+class Archive(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the archive stage keeps examples as Parquet files."""
+
+    url: Annotated[str, Meta(min_length=1, description="a folder, or file://, s3://, gs://, …")] = "archive"
+    flush_ms: Annotated[int, Meta(ge=100, description="milliseconds between two files; fewer make many small ones")] = (
+        60_000
+    )
+    flush_messages: Annotated[
+        int, Meta(ge=1, description="messages of `examples` that make a file before its time")
+    ] = 5_000

@@ -43,3 +43,17 @@ def settings_of(path: Path | None) -> Settings:
         return load(path, os.environ)
     except SettingsError as error:
         raise click.UsageError("\n".join(["settings:", *(f"  {fault}" for fault in error.faults)])) from None
+
+
+def require_cluster(settings: Settings) -> None:
+    """Wrong usage where no cluster is configured."""
+    missing = [
+        name
+        for name, set_ in (("RTREC_KAFKA", settings.kafka.bootstrap), ("RTREC_REDIS", settings.redis.url))
+        if not set_
+    ]
+    if missing:
+        raise click.UsageError(
+            f"{' and '.join(missing)} must be set (or kafka.bootstrap and redis.url): this works on a cluster. "
+            "`make services` starts a local one and writes .services/env"
+        )

@@ -12,9 +12,8 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,6 +22,7 @@ from rtrec.ports import NewRecord, Owner, Verdict
 from rtrec.runtime import journey
 from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, EXAMPLES, SCORED, TICKS, Folder, locked
 from rtrec.runtime.journey import HEAT, OWNERS, Journey, Turn
+from rtrec.runtime.pages import pages
 from rtrec.runtime.reader import Reader, now_ms
 from rtrec.runtime.retention import trim
 from rtrec.settings import Settings
@@ -94,7 +94,7 @@ class Host(Reader):
 
     def _rerank(self) -> None:
         store = self.folder.store
-        for records in _pages(store.scan(HEAT, "a/"), RERANK_ANCHORS):
+        for records in pages(store.scan(HEAT, "a/"), RERANK_ANCHORS):
             turn = Turn()
             turn.add(HEAT, rerank(records, self.journey.heat.rules))
             self._commit(turn, {})
@@ -242,8 +242,3 @@ _INPUTS: Final[dict[Owner, tuple[str, ...]]] = {
     journey.LABEL: (SCORED, TICKS),
     journey.LEARN: (EXAMPLES,),
 }
-
-
-def _pages(items: Iterator[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:
-    while page := list(islice(items, size)):
-        yield page

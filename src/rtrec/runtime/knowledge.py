@@ -9,7 +9,6 @@ Rules
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Final
 
 import msgspec
@@ -27,6 +26,7 @@ from rtrec.ranking.requests import Filter
 from rtrec.runtime.anchor_view import AnchorView
 from rtrec.runtime.folder import EVENTS
 from rtrec.runtime.journey import CONTROL, HEAT, INGEST, PROFILE
+from rtrec.runtime.pages import pages
 from rtrec.settings import Settings
 from rtrec.stages import profile
 from rtrec.stages.control import ControlState
@@ -70,8 +70,7 @@ class Knowledge:
     def follow(self) -> None:
         """Take every anchor that is not idle into memory; from here on `view.apply` keeps them."""
         self.events_offset = self._store.offsets(INGEST).get(EVENTS, 0)
-        records = self._store.scan(HEAT, "a/")
-        while page := list(islice(records, FOLLOWED_AT_ONCE)):
+        for page in pages(self._store.scan(HEAT, "a/"), FOLLOWED_AT_ONCE):
             self.view.apply(page, self.view.newest_ms)
             self.view.drop_idle()
         self.view.apply(self._store.scan(HEAT, "m/"), self.view.newest_ms)

@@ -25,8 +25,8 @@ class Message(NamedTuple):
     topic: str
     partition: int
     value: bytes
-    key: bytes | None = None
     headers: bytes | None = None
+    key: bytes | None = None
 
 
 @dataclass(slots=True)

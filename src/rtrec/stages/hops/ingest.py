@@ -104,4 +104,4 @@ class IngestHop:
 def dead_letter_message(letter: dead_letters.DeadLetter) -> Message:
     """The message of a dead letter."""
     key = f"{letter.topic}:{letter.partition}:{letter.offset}".encode()
-    return Message(DEAD_LETTERS, 0, dead_letters.encode(letter), key)
+    return Message(DEAD_LETTERS, 0, dead_letters.encode(letter), key=key)

@@ -93,7 +93,7 @@ class LabelHop:
     def outbox(self) -> list[Message]:
         """Examples that are committed and not known to be published."""
         return [
-            Message(EXAMPLES, 0, value, None, msgspec.msgpack.encode(Number(self._partition, number)))
+            Message(EXAMPLES, 0, value, msgspec.msgpack.encode(Number(self._partition, number)))
             for number, value in self._outbox.waiting.items()
         ]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rtrec.cli.reload import Watched
+from rtrec.runtime.reload import Watched
 from rtrec.settings import Heat, Settings
 from rtrec.settings_io import load
 

@@ -1,0 +1,122 @@
+"""ARCHIVE's worker: examples with their features become Parquet files, each row once.
+
+Rules
+-----
+- A file is named by the offsets it was made of (`{first}-{next}.parquet`, below `day=YYYY-MM-DD/` of the impressions),
+  written under another name and moved. Then the offset is committed: what begins at or after the stored offset was
+  left behind by a process that died in between, and is removed at the next takeover.
+- Of an outbox's messages the next number is taken and no other, as the learner does; the numbers are in the commit.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from rtrec.ports import Owner, Verdict
+from rtrec.runtime.cluster.io import Io
+from rtrec.runtime.cluster.worker import Worker, refused
+from rtrec.stages.archive import columns_of
+from rtrec.stages.effects import Writes
+from rtrec.stages.hops.label import EXAMPLES, Number
+from rtrec.stages.messages import Record
+from rtrec.stages.outbox import Sequences
+
+OWNER: Final = Owner("archive", 0)
+FOLLOWING: Final = "following"
+DAY_MS: Final = 86_400_000
+
+
+class ArchiveWorker(Worker):
+    """The one archiver. It writes when `archive.flush_ms` have passed, or `archive.flush_messages` wait."""
+
+    idle_s = 1.0
+
+    def __init__(self, begins: int, io: Io) -> None:
+        super().__init__(OWNER, EXAMPLES, begins, io.settings.cluster.batch_events, io.restart)
+        import fsspec  # noqa: PLC0415 - loads its backends
+
+        self.io = io
+        self.counts: Counter[str] = Counter()
+        self._files, root = fsspec.core.url_to_fs(io.settings.archive.url)
+        self._folder = "/".join(part for part in (root.rstrip("/"), io.settings.cluster.namespace, "examples") if part)
+        self._epoch = self._committed = 0
+        self._waiting: list[bytes] = []
+        self._sequences = Sequences()
+        self._written_s = time.monotonic()
+
+    async def take_over(self) -> None:
+        """A new epoch; what was left behind goes."""
+        lease = await asyncio.to_thread(self.io.store.acquire, OWNER)
+        (stored,) = await asyncio.to_thread(self.io.store.get, OWNER, [FOLLOWING])
+        self._sequences = Sequences(msgspec.msgpack.decode(stored, type=dict[str, int]) if stored else {})
+        self._epoch, self._committed = lease.epoch, lease.offsets.get(EXAMPLES, 0)
+        self.next, self._waiting = dict(lease.offsets), []
+        await asyncio.to_thread(self._remove_from, self._committed)
+
+    async def turn(self, records: Sequence[Record]) -> None:
+        """Take messages; they wait to be written."""
+        for record in records:
+            number = msgspec.msgpack.decode(record.headers or b"", type=Number)
+            if self._sequences.take(str(number.owner), number.number):
+                self._waiting.append(record.value)
+            self.next[EXAMPLES] = record.offset + 1
+        if len(self._waiting) >= self.io.settings.archive.flush_messages:
+            await self._write()
+
+    async def idle(self) -> None:
+        """Write when it is time."""
+        if 1_000 * (time.monotonic() - self._written_s) >= self.io.settings.archive.flush_ms:
+            await self._write()
+
+    async def last(self) -> None:
+        """Write what waits."""
+        await self._write()
+
+    async def _write(self) -> None:
+        self._written_s = time.monotonic()
+        next_ = self.next.get(EXAMPLES, self._committed)
+        if next_ <= self._committed:
+            return
+        self.counts["events"] += await asyncio.to_thread(self._write_files, self._committed, next_)
+        inputs = {EXAMPLES: (self._committed, next_)}
+        writes = Writes(puts={FOLLOWING: msgspec.msgpack.encode(self._sequences.following)})
+        verdict = await asyncio.to_thread(self.io.store.commit, OWNER, self._epoch, inputs, writes)
+        if verdict is not Verdict.OK:
+            raise refused(OWNER, verdict, self._epoch, inputs)
+        self._committed, self._waiting = next_, []
+
+    def _write_files(self, first: int, next_: int) -> int:
+        """One file a day of what waits; how many examples."""
+        import pyarrow as pa  # noqa: PLC0415 - 0.2 s, for the archiver alone
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        if not self._waiting:
+            return 0
+        columns = columns_of(self._waiting)
+        days = columns["ts_ms"] // DAY_MS
+        for day in sorted(set(days.tolist())):
+            chosen = days == day
+            table = pa.table({name: _arrow(pa, values[chosen]) for name, values in columns.items()})
+            folder = f"{self._folder}/day={datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}"
+            name = f"{first:016d}-{next_:016d}.parquet"
+            self._files.makedirs(folder, exist_ok=True)
+            with self._files.open(f"{folder}/.{name}.partial", "wb") as file:
+                pq.write_table(table, file, compression="zstd")
+            self._files.mv(f"{folder}/.{name}.partial", f"{folder}/{name}")
+        return len(days)
+
+    def _remove_from(self, offset: int) -> None:
+        self._files.invalidate_cache()
+        for path in self._files.glob(f"{self._folder}/day=*/*.parquet"):
+            if int(path.rsplit("/", 1)[-1].split("-")[0]) >= offset:
+                self._files.rm_file(path)
+
+
+def _arrow(pa: Any, values: Any) -> Any:
+    """A column; one of several values a row is a list."""
+    return pa.array(list(values)) if values.ndim > 1 else pa.array(values)

@@ -1,0 +1,209 @@
+"""A worker: one owner's turns, one after another, whatever fails in between.
+
+Rules
+-----
+- Input is delivered in order and waits in a bounded queue; a full queue holds the deliverer up, so that a slow store
+  shows as lag and not as memory.
+- A turn that fails is tried again with growing pauses, for as long as it takes: it takes the owner over again
+  (`take_over`), which loads from the store, and goes on from the offset that the store has. So it does not matter
+  whether a failed commit had been done.
+- Fenced means that another process has taken the owner over. This one waits `FENCED_S` to be told that the
+  partition is no longer its own, and takes it back only then.
+- Input that begins after where the store stands (a store that lost its newest commits) cannot be gone on with: the
+  process begins anew (`restart`), which reads from the store's offset.
+- `release` lets the turn at hand end, and nothing after it begin.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from rtrec.ports import Owner, Record, Verdict
+
+QUEUED_BYTES: Final = 32 << 20
+RECORD_BYTES: Final = 200
+"""What a record takes in the queue beside its value."""
+EVENT_BYTES: Final = 300
+"""An event in a chunk, about: bounds a micro-batch of chunks by its events without reading them."""
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 5.0
+FENCED_S: Final = 4.0
+_log = logging.getLogger("rtrec.worker")
+
+
+class Fenced(RuntimeError):
+    """The store refused a commit: somebody else has taken the owner over."""
+
+
+class Delivered(NamedTuple):
+    """A piece of input. done: called when all of it is committed."""
+
+    records: Sequence[Record]
+    done: Callable[[], None]
+    size_bytes: int
+
+
+class Worker:
+    """See the module. Subclasses say how an owner is taken over and what a turn is.
+
+    begins: the offset that reading of the main topic began at; what is delivered follows without a gap of ours.
+    batch_events: most events in a turn. restart: (reason) → the process begins anew.
+    """
+
+    def __init__(
+        self, owner: Owner, topic: str, begins: int, batch_events: int, restart: Callable[[str], None]
+    ) -> None:
+        self.owner, self.topic = owner, topic
+        self.trouble: str | None = "not taken over yet"
+        self.moved_s = time.monotonic()
+        self._reading_from, self._batch_events, self._restart = begins, batch_events, restart
+        self._queue: deque[Delivered] = deque()
+        self._queued_bytes = 0
+        self._room, self._wake = asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self._wake.set()
+        self._stopping = False
+        self._taken = False
+        self._task: asyncio.Task[None] | None = None
+        self.next: dict[str, int] = {}
+
+    # What subclasses do
+
+    async def take_over(self) -> None:
+        """Take a new epoch, load, and set `next` to the store's offsets."""
+        raise NotImplementedError
+
+    async def turn(self, records: Sequence[Record]) -> None:
+        """Take records (of the main topic, none below `next`), commit, and move `next` on."""
+        raise NotImplementedError
+
+    async def idle(self) -> None:
+        """Between turns, also when nothing was delivered for a while."""
+
+    async def last(self) -> None:
+        """After the last turn of a worker that ends in good order."""
+
+    idle_s: float | None = None
+    """Seconds after which `idle` is called though nothing came; None: never."""
+
+    # Life
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name=f"rtrec-{self.owner}")
+
+    async def deliver(self, records: Sequence[Record], done: Callable[[], None]) -> None:
+        """Add input, one record at least; waits while the queue is full."""
+        await self._room.wait()
+        size = sum(len(record.value) + RECORD_BYTES for record in records)
+        self._queue.append(Delivered(records, done, size))
+        self._queued_bytes += size
+        if self._queued_bytes >= QUEUED_BYTES:
+            self._room.clear()
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Have a turn soon: something beside the main input has come."""
+        self._wake.set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether input waits."""
+        return bool(self._queue)
+
+    async def release(self, timeout_s: float) -> None:
+        """End after the turn at hand, which has so long; what waits is left to the next owner."""
+        self._stopping = True
+        self._wake.set()
+        self._room.set()
+        if self._task is not None:
+            _, late = await asyncio.wait({self._task}, timeout=timeout_s)
+            for task in late:
+                _log.warning("%s: a turn did not end within %.1f s; left to the next owner", self.owner, timeout_s)
+                task.cancel()
+
+    # The loop
+
+    async def _run(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping:
+            try:
+                if not self._taken:
+                    await self.take_over()
+                    self._taken, self.trouble = True, None
+                await self._step()
+                pause_s, self.moved_s = FIRST_PAUSE_S, time.monotonic()
+            except Fenced as fenced:
+                self._taken, self.trouble = False, str(fenced)
+                _log.warning("%s", fenced)
+                await self._pause(FENCED_S)
+            except Exception as error:  # noqa: BLE001 - the stream goes on; what failed is said, and tried again
+                self._taken, self.trouble = False, f"{type(error).__name__}: {error}"
+                expected = isinstance(error, OSError)
+                _log.log(
+                    logging.WARNING if expected else logging.ERROR, "%s: %s; again in %.2f s", self.owner, self.trouble,
+                    pause_s, exc_info=not expected,
+                )  # fmt: skip
+                await self._pause(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+        with suppress(Exception):  # it is only a help for the next owner
+            if self._taken:
+                await self.last()
+
+    async def _step(self) -> None:
+        """Wait for something to do, and do it."""
+        if not self._queue and not self._wake.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self.idle_s)
+        self._wake.clear()
+        if self._stopping:
+            return
+        pieces = self._pieces()
+        next_ = self.next.get(self.topic, self._reading_from)
+        records = [record for piece in pieces for record in piece.records if record.offset >= next_]
+        if self._reading_from > next_:
+            self._stopping = True
+            self._restart(f"{self.owner}: the store stands at {next_}, what is read begins at {self._reading_from}")
+            return
+        await self.turn(records)
+        for _ in pieces:
+            done = self._queue.popleft()
+            self._queued_bytes -= done.size_bytes
+            self._reading_from = max(self._reading_from, done.records[-1].offset + 1)
+            done.done()
+        if self._queued_bytes < QUEUED_BYTES:
+            self._room.set()
+        if self._queue:
+            self._wake.set()
+        await self.idle()
+
+    def _pieces(self) -> list[Delivered]:
+        """What one turn takes: at least one piece if any waits, and not more than fits."""
+        pieces: list[Delivered] = []
+        records = size = 0
+        for piece in self._queue:
+            records, size = records + len(piece.records), size + piece.size_bytes
+            if pieces and (records > self._batch_events or size > self._batch_events * EVENT_BYTES):
+                break
+            pieces.append(piece)
+        return pieces
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._stopping:
+                    await self._wake.wait()
+                    self._wake.clear()
+        if self._queue:
+            self._wake.set()
+
+
+def refused(owner: Owner, verdict: Verdict, epoch: int, inputs: object) -> Fenced:
+    """What to raise where the store does not say OK."""
+    return Fenced(f"{owner}: the store answered {verdict.value} to epoch {epoch} and {inputs}")

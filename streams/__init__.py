@@ -1,0 +1,1 @@
+"""The stages of a cluster as Faust applications, one a file."""
