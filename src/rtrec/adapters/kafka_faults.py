@@ -81,7 +81,7 @@ def worded(error: BaseException, where: str) -> KafkaAway | KafkaRefused:
         )
     if name in _ADVICE:
         return KafkaRefused(f"{where}: {_ADVICE[name]} ({said})")
-    if isinstance(error, asyncio.TimeoutError | TimeoutError) or name in ("KafkaTimeoutError", "RequestTimedOutError"):
+    if isinstance(error, TimeoutError) or name in ("KafkaTimeoutError", "RequestTimedOutError"):
         return KafkaAway(f"{where}: no answer in time: {said}")
     if isinstance(error, ConnectionResetError) or (name == "KafkaConnectionError" and said.endswith("closed")):
         return KafkaAway(f"{where}: the connection was closed ({said}); if the broker is up, kafka.security is wrong")
@@ -97,7 +97,7 @@ def wording(where: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, OSError | asyncio.TimeoutError) and not type(error).__module__.startswith(_CLIENTS):
+        if not isinstance(error, OSError) and not type(error).__module__.startswith(_CLIENTS):
             raise
         raise worded(error, where) from error
 

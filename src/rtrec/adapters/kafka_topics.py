@@ -195,6 +195,7 @@ def make(settings: Settings, admin: "KafkaAdminClient", row: Topic, *, dry_run: 
     answer = admin.create_topics({full: wanted}, validate_only=dry_run, raise_errors=False)["topics"][0]
     error = _error(answer["error_code"])
     if error == "TopicAlreadyExistsError":
+        admin.wait_for_topics([full])
         return TopicReport(full, found_partitions(admin, [full])[full], "stands")
     if error:
         hint = " (cluster.replication)" if error == "InvalidReplicationFactorError" else ""
