@@ -53,7 +53,7 @@ format: $(STAMP) ## ruff's formatter has nothing to change
 	$(BIN)/ruff format --check .
 
 types: $(STAMP) ## mypy, strict
-	$(BIN)/mypy src $(wildcard streams/*.py)
+	$(BIN)/mypy src services $(wildcard streams/*.py)
 
 layers: $(STAMP) ## imports go down the journey, and the core stays pure
 	$(BIN)/lint-imports --no-logo

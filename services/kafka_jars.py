@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.process import ServiceError
+from services.process import MissingError
 from services.programs import program
 
 POM = Path(__file__).resolve().with_name("pom.xml")
@@ -50,7 +50,7 @@ def _fetch(libs: Path) -> None:
             if run.returncode == 0:
                 break
             if attempt == ATTEMPTS - 1:
-                raise ServiceError(f"Maven could not fetch Kafka:\n{(run.stdout + run.stderr)[-2_000:]}")
+                raise MissingError(f"Maven could not fetch Kafka:\n{(run.stdout + run.stderr)[-2_000:]}")
         (draft / "pom.sha256").write_text(_hash(), encoding="utf-8")
         shutil.rmtree(libs, ignore_errors=True)
         draft.rename(libs)

@@ -10,12 +10,12 @@ import os
 import random
 import signal
 import socket
-import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 from services.process import Process, ServiceError, spawn, until
+from services.programs import require
 
 HOST = "127.0.0.1"
 READY_S = 60.0  # 6 s were measured for Kafka on two idle cores; others may keep them busy
@@ -35,7 +35,10 @@ class Part(ABC):
         self.folder = folder.resolve()
         self.log = self.folder / "server.log"
         self.data = self.folder / "data"
-        self._log_start = 0
+
+    @abstractmethod
+    def programs(self) -> list[str]:
+        """What it takes to start it, by the names in `programs.PACKAGES`."""
 
     @abstractmethod
     def prepare(self) -> list[str]:
@@ -89,11 +92,13 @@ class Part(ABC):
         """Start it without waiting; False if it ran already."""
         if self.running:
             return False
+        require(self.programs())
         self.data.mkdir(parents=True, exist_ok=True)
         command = self.prepare()
-        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        log_start = self.log.stat().st_size if self.log.exists() else 0
         process = spawn(command, self.log)
-        self._save(self.state | {"pid": process.pid, "began": process.began, "command": command})
+        facts = {"pid": process.pid, "began": process.began, "command": command, "log_start": log_start}
+        self._save(self.state | facts)
         return True
 
     def wait(self, seconds: float = READY_S) -> None:
@@ -103,11 +108,12 @@ class Part(ABC):
         what = "is not ready" if self.running else "ended"
         raise ServiceError(f"{self.name} {what}; the end of {self.log}:\n{self.log_tail()}")
 
-    def stop(self) -> None:
-        """End it in order: SIGTERM, and SIGKILL if that does not do."""
-        if process := self.process:
-            process.terminate()
+    def stop(self) -> bool:
+        """End it in order: SIGTERM, and SIGKILL if that does not do; whether it ran and ended by itself."""
+        process = self.process
+        orderly = process is not None and process.terminate()
         self._forget()
+        return orderly
 
     def kill(self) -> None:
         """End it as a crash does: SIGKILL."""
@@ -133,7 +139,7 @@ class Part(ABC):
     def log_text(self) -> str:
         """What it printed since it was started last."""
         with contextlib.suppress(FileNotFoundError), self.log.open("rb") as file:
-            file.seek(self._log_start)
+            file.seek(self.state.get("log_start", 0))
             return file.read().decode(errors="replace")
         return ""
 
@@ -152,7 +158,7 @@ class Part(ABC):
 
 def free_port() -> int:
     """A port that nobody listens on, nor on the one a cluster's bus would take."""
-    draw = random.Random(f"{os.getpid()} {time.time_ns()}")  # noqa: S311 - no secret; a test's seed must not repeat ports
+    draw = random.SystemRandom()  # a test's seed must not give the same ports again
     for _ in range(1_000):
         port = draw.randint(FIRST_PORT, LAST_PORT)
         if not taken(port) and not taken(port + BUS_OFFSET):

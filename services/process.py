@@ -8,7 +8,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -17,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POLL_S = 0.02
-TERM_S = 20.0  # Kafka flushes its log and says goodbye to its controller
+TERM_S = 30.0  # Kafka flushes its log; the first one writes the archive of its classes, 7 s on busy cores
 KILL_S = 10.0
 
 
 class ServiceError(Exception):
     """A service cannot do what was asked; the text says why and, where it can, what to do."""
+
+
+class MissingError(ServiceError):
+    """What a service is made of is not on this machine; the text says what to install."""
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:
@@ -47,12 +50,14 @@ class Process:
         """Whether it still runs: neither gone, nor a zombie, nor another one with its id."""
         return began(self.pid) == self.began
 
-    def terminate(self, seconds: float = TERM_S) -> None:
-        """Ask it to end (SIGTERM), then make it (SIGKILL)."""
+    def terminate(self, seconds: float = TERM_S) -> bool:
+        """Ask it to end (SIGTERM), then make it (SIGKILL); whether asking was enough."""
         self.send(signal.SIGTERM)
         self.send(signal.SIGCONT)  # a stopped process would not hear the first
-        if not until(lambda: not self.alive, seconds):
-            self.kill()
+        if until(lambda: not self.alive, seconds):
+            return True
+        self.kill()
+        return False
 
     def kill(self) -> None:
         """End it at once, with what it forked, and wait until it is gone."""
@@ -70,11 +75,10 @@ class Process:
 
 
 def spawn(command: Sequence[str], log: Path) -> Process:
-    """Start a command in a session of its own; what it prints is appended to the log."""
-    program = shutil.which(command[0]) or command[0]
+    """Start a command (a whole path first) in a session of its own; what it prints is appended to the log."""
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
-        program,
+        command[0],
         list(command),
         os.environ,
         file_actions=[

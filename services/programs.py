@@ -1,9 +1,9 @@
 """The programs that services are made of, and what to install where one is missing."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from services.process import ServiceError
+from services.process import MissingError
 
 # Program → the Debian package that brings it.
 PACKAGES = {
@@ -20,7 +20,7 @@ def program(name: str) -> str:
     """The path of a program."""
     if found := find(name):
         return found
-    raise ServiceError(missing_message([name]))
+    raise MissingError(missing_message([name]))
 
 
 def find(name: str) -> str | None:
@@ -28,9 +28,10 @@ def find(name: str) -> str | None:
     return next((path for alias in ALIASES.get(name, (name,)) if (path := shutil.which(alias))), None)
 
 
-def missing(names: Sequence[str]) -> list[str]:
-    """Which of these programs are not on the PATH."""
-    return [name for name in names if not find(name)]
+def require(names: Iterable[str]) -> None:
+    """Refuse with one message that names all of these programs that are not on the PATH."""
+    if absent := [name for name in names if not find(name)]:
+        raise MissingError(missing_message(absent))
 
 
 def missing_message(names: Sequence[str]) -> str:

@@ -34,7 +34,9 @@ class RedisCluster:
         tls: Certificates | None = None,
     ) -> None:
         """Describe it; nothing starts yet."""
-        lines = CLUSTER_DIRECTIVES | dict(directives or {})
+        # Nodes tell clients the ports that they use among themselves (Redis 7.0): TLS for both, or for none.
+        lines = CLUSTER_DIRECTIVES | ({"tls-cluster": "yes"} if tls else {}) | dict(directives or {})
+        self._peer_port = "tls" if tls else "client"
         names = [f"redis-cluster-{number}" for number in range(1, NODES + 1)]
         self.name = "redis-cluster"
         self.nodes = [
@@ -62,6 +64,10 @@ class RedisCluster:
         """What is recorded of each node."""
         return {node.name: node.state for node in self.nodes}
 
+    def programs(self) -> list[str]:
+        """Those of its nodes."""
+        return self.nodes[0].programs()
+
     def start(self) -> bool:
         """Start what does not run and wait until all slots are served; False if all ran already."""
         launched = self.launch()
@@ -69,16 +75,16 @@ class RedisCluster:
         return launched
 
     def launch(self) -> bool:
-        """Start the nodes without waiting; False if all ran already."""
+        """Start the nodes, and if they never were a cluster, make them one; False if all ran already."""
         launched = [node.launch() for node in self.nodes]
+        for node in self.nodes:
+            node.wait()
+        for number, node in enumerate(self.nodes):
+            self._join(number, node)
         return any(launched)
 
     def wait(self, seconds: float = READY_S) -> None:
-        """Wait until the nodes are a cluster; if they never were one, make them one."""
-        for node in self.nodes:
-            node.wait(seconds)
-        for number, node in enumerate(self.nodes):
-            self._join(number, node)
+        """Wait until every slot is served: they find each other in 5 s, and again in 2."""
         if not until(self.ready, seconds):
             answers = "\n".join(f"{node.name}: {node.ask('CLUSTER', 'INFO')}" for node in self.nodes)
             raise ServiceError(f"the nodes are no cluster after {seconds:.0f} s:\n{answers}")
@@ -114,7 +120,8 @@ class RedisCluster:
             share = range(SLOTS * number // NODES, SLOTS * (number + 1) // NODES)
             node.ask("CLUSTER", "ADDSLOTS", *map(str, share))
         if facts["cluster_known_nodes"] == "1" and number:
-            node.ask("CLUSTER", "MEET", HOST, str(self.nodes[0].port()), str(self.nodes[0].port() + BUS_OFFSET))
+            port = self.nodes[0].port(self._peer_port)
+            node.ask("CLUSTER", "MEET", HOST, str(port), str(port + BUS_OFFSET))
 
 
 def _info(node: RedisServer) -> dict[str, str]:

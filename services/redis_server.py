@@ -51,6 +51,10 @@ class RedisServer(Part):
     def _url(self, scheme: str, port: str) -> str:
         return f"{scheme}://{f':{self.password}@' if self.password else ''}{HOST}:{self.port(port)}"
 
+    def programs(self) -> list[str]:
+        """One."""
+        return ["redis-server"]
+
     def prepare(self) -> list[str]:
         """Write `redis.conf`, and give the command."""
         lines = DIRECTIVES | {"port": str(self.port()), "dir": f'"{self.data}"'}

@@ -1,15 +1,15 @@
 """A Kafka, a Redis and a Redis Cluster in one folder: the set of a checkout, or one of a test's own."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from services.kafka_broker import KafkaBroker
-from services.kafka_jars import jars_present, locked
+from services.kafka_jars import locked
 from services.part import Part, write_whole
 from services.process import ServiceError
-from services.programs import missing, missing_message
+from services.programs import require
 from services.redis_cluster import RedisCluster
 from services.redis_server import RedisServer
 
@@ -19,17 +19,24 @@ SERVICES = Path(__file__).resolve().parents[1] / ".services"
 class ServiceSet:
     """The three services of a folder, in `kafka`, `redis` and `cluster`."""
 
-    def __init__(self, folder: Path = SERVICES, *, kafka_properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path = SERVICES,
+        *,
+        kafka_properties: Mapping[str, str] | None = None,
+        java_options: Sequence[str] = (),
+    ) -> None:
         """Describe it; nothing starts yet."""
         self.folder = folder.resolve()
-        self.kafka = KafkaBroker(self.folder / "kafka" / "broker", properties=kafka_properties)
+        broker = self.folder / "kafka" / "broker"
+        self.kafka = KafkaBroker(broker, properties=kafka_properties, java_options=java_options)
         self.redis = RedisServer(self.folder / "redis")
         self.cluster = RedisCluster(self.folder / "redis-cluster")
 
     @property
     def parts(self) -> list[Part | RedisCluster]:
-        """The services, in the order in which they start."""
-        return [self.kafka, self.redis, self.cluster]
+        """The services; Kafka last: while it starts, the cluster's nodes find each other."""
+        return [self.redis, self.cluster, self.kafka]
 
     @property
     def running(self) -> bool:
@@ -49,7 +56,7 @@ class ServiceSet:
 
     def start(self) -> list[str]:
         """Start what does not run, wait until all are ready, write the env file; the names of what was started."""
-        check_programs()
+        require(dict.fromkeys(program for part in self.parts for program in part.programs()))
         with locked(self.folder / "lock"):
             started = [part.name for part in self.parts if part.launch()]
             for part in self.parts:
@@ -63,9 +70,14 @@ class ServiceSet:
         with locked(self.folder / "lock"):
             (self.folder / "env").unlink(missing_ok=True)
             ran = [part.name for part in self.parts if part.running]
-            for part in reversed(self.parts):
+            for part in self.parts:
                 part.stop()
         return ran
+
+    def kill(self) -> None:
+        """End all at once, as a machine does that loses power."""
+        for part in self.parts:
+            part.kill()
 
     def wipe(self) -> None:
         """Delete data, logs and ports of the stopped services; Kafka's jars stay."""
@@ -73,10 +85,3 @@ class ServiceSet:
             raise ServiceError("stop the services before their data is deleted")
         for folder in (self.folder / "kafka" / "broker", self.folder / "redis", self.folder / "redis-cluster"):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_programs() -> None:
-    """Refuse with one message that names all that is missing."""
-    needed = ["java", "redis-server"] if jars_present() else ["java", "mvn", "redis-server"]
-    if absent := missing(needed):
-        raise ServiceError(missing_message(absent))

@@ -11,6 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.services import (  # noqa: F401 - pytest finds fixtures by their names here
+    certificates,
+    isolated_services,
+    kafka,
+    namespace,
+    redis_cluster_url,
+    redis_url,
+    service_session,
+)
+
 SOAK = bool(os.environ.get("RTREC_SOAK"))
 SOURCES = Path(__file__).resolve().parents[1] / "src" / "rtrec"
 
