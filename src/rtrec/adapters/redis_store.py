@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import msgspec
 import redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as BrokenConnection
@@ -37,7 +38,7 @@ from redis.retry import Retry
 
 from rtrec.adapters.redis_client import Client, command, place
 from rtrec.adapters.redis_faults import is_demoted, known
-from rtrec.adapters.redis_scripts import Argument, script
+from rtrec.adapters.redis_scripts import script
 from rtrec.ports import Lease, Owner, Verdict
 from rtrec.stages.effects import Writes
 
@@ -233,34 +234,35 @@ def _literally(text: str) -> str:
 
 def _commit_arguments(
     epoch: int, inputs: Mapping[str, tuple[int, int]], writes: Writes
-) -> tuple[list[str], list[Argument]]:
-    """Classes written, and the arguments in the order of `redis_commit.lua`."""
-    puts: defaultdict[str, list[Argument]] = defaultdict(list)
-    deletes: defaultdict[str, list[Argument]] = defaultdict(list)
+) -> tuple[list[str], list[bytes]]:
+    """Classes written, and the arguments of `redis_commit.lua`."""
+    puts: defaultdict[str, tuple[list[str], list[bytes]]] = defaultdict(lambda: ([], []))
+    deletes: defaultdict[str, list[str]] = defaultdict(list)
     for key, value in writes.puts.items():
         class_, field = split(key)
         if value is None:
             deletes[class_].append(field)
         else:
-            puts[class_] += (field, value)
-    ranks: list[Argument] = []
-    removals: list[Argument] = []
+            fields, values = puts[class_]
+            fields.append(field)
+            values.append(value)
+    ranks: list[float | str] = []
     for member, score in writes.ranks.items():
-        if score is None:
-            removals.append(member)
-        elif math.isnan(score):
-            raise ValueError(f"no rank for {member!r}: NaN")
-        else:
-            ranks += (repr(float(score)), member)
+        if score is not None:
+            if math.isnan(score):
+                raise ValueError(f"no rank for {member!r}: NaN")
+            ranks += (float(score), member)
     classes = sorted({*puts, *deletes})
-    arguments: list[Argument] = [epoch, len(inputs)]
-    for topic, (first, next_) in inputs.items():
-        arguments += (topic, first, next_)
-    for class_ in classes:
-        arguments += (class_, len(puts[class_]), *puts[class_], len(deletes[class_]), *deletes[class_])
-    arguments += (len(ranks), *ranks, len(removals), *removals)
+    head = (
+        epoch,
+        [(topic, *span) for topic, span in inputs.items()],
+        [(class_, puts[class_][0], deletes[class_]) for class_ in classes],
+        ranks,
+        [member for member, score in writes.ranks.items() if score is None],
+    )
+    arguments = [msgspec.msgpack.encode(head), *(value for class_ in classes for value in puts[class_][1])]
     if len(arguments) > MAX_ARGUMENTS:
-        raise ValueError(f"a commit of {len(arguments):,} arguments; {MAX_ARGUMENTS:,} are the most")
+        raise ValueError(f"a commit of {len(arguments) - 1:,} records; {MAX_ARGUMENTS - 1:,} are the most")
     return classes, arguments
 
 

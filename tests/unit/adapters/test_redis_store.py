@@ -88,8 +88,15 @@ def test_a_commit_holds_more_than_lua_unpacks_at_once(store: RedisStore) -> None
 
 
 def test_a_commit_that_no_server_would_take_is_refused_here(store: RedisStore) -> None:
-    with pytest.raises(ValueError, match="1,000,000 are the most"):
-        store.commit(OWNER, 1, {}, Writes(dict.fromkeys(map(str, range(1_000_001)))))
+    with pytest.raises(ValueError, match="a commit of 1,000,000 records; 999,999 are the most"):
+        store.commit(OWNER, 1, {}, Writes(dict.fromkeys(map(str, range(1_000_000)), b"")))
+
+
+def test_long_names_in_a_commit(store: RedisStore) -> None:
+    names = ["é" * length for length in (15, 16, 127, 128, 32_767, 32_768)]
+    commit(store, Writes({f"a/{name}": name.encode() for name in names}, dict.fromkeys(names, 1.0)))
+    assert store.get(OWNER, [f"a/{name}" for name in names]) == [name.encode() for name in names]
+    assert [member for member, _ in store.top(OWNER, 9)] == names
 
 
 def test_a_rank_that_is_no_number_is_refused_and_nothing_is_written(store: RedisStore) -> None:
