@@ -77,6 +77,7 @@ class Lines(Sequence[Event]):
 
     def raw(self, place: int) -> bytes:
         """An event's bytes."""
+        place = range(len(self))[place]  # also from the end, and IndexError beyond either
         return self.blob[self.ends[place - 1] if place else 0 : self.ends[place]]
 
     def take(self, places: NDArray[np.int64]) -> "Lines":

@@ -7,7 +7,8 @@ Rules
 - Lines are decoded as newline-separated values. That is safe only where each line is one object in itself: it
   begins with `{`, ends with `}`, and holds no newline, so that no line's brackets can close another's.
 - One line that is not taken sends its slice of `SLICE` lines to be taken one by one, never the whole batch.
-- Integer ids are left to `codec.decode`, which turns them into text.
+- Integer ids are left to `codec.decode`, which turns them into text; so are lines that may hold a number or a nesting
+  which its slow reader refuses also in fields that are passed over here (`LONG_BYTES`, `NESTED`).
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,6 @@ from rtrec.events.schema import (
     ACCEPTED_MAJORS,
     ENVELOPE_MAY,
     FIELDS,
-    MAX_EVENT_BYTES,
     MAX_ID_CHARS,
     TYPES,
     Event,
@@ -32,6 +32,10 @@ from rtrec.events.schema import (
 )
 
 SLICE: Final = 256
+LONG_BYTES: Final = 4_096
+"""A longer line may hold an integer of more digits than Python reads (4,300)."""
+DEEP_BYTES, NESTED = 512, 64
+"""A longer line with more brackets may be nested deeper than a stack that is deep already takes."""
 
 _TextId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
 _HINTS: Final = get_type_hints(Event, include_extras=True)
@@ -86,6 +90,10 @@ def decode_many(lines: Sequence[bytes]) -> tuple[list[Any], list[int]]:
     return events, codes
 
 
+def _brackets(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
+
+
 def _fast(lines: Sequence[bytes]) -> list[Any] | None:
     """Every line of a slice as a struct of its type, or None where one of them needs a closer look."""
     joined = b"\n".join(lines)
@@ -94,7 +102,8 @@ def _fast(lines: Sequence[bytes]) -> list[Any] | None:
         return None
     if joined.count(b"\n") != borders or joined.count(b"}\n{") != borders:
         return None
-    if len(joined) > MAX_EVENT_BYTES and len(max(lines, key=len)) > MAX_EVENT_BYTES:
+    longest = len(max(lines, key=len))
+    if longest > LONG_BYTES or (longest > DEEP_BYTES and max(map(_brackets, lines)) > NESTED):
         return None
     try:
         if not joined.isascii():

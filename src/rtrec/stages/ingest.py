@@ -14,7 +14,7 @@ from rtrec.events.codec import Refusal, decode
 from rtrec.events.columns import EventChunk, columns_of
 from rtrec.events.lines import Lines
 from rtrec.events.narrow import decode_many
-from rtrec.events.schema import TYPE_NAMES, TYPES
+from rtrec.events.schema import TYPE_NAMES, TYPES, Event
 from rtrec.settings import Events
 from rtrec.stages.dead_letters import whole_length
 from rtrec.stages.messages import Record
@@ -31,17 +31,17 @@ class Ingested:
 
 def ingest(records: Sequence[Record], policy: Events) -> Ingested:
     """Decode, check and put in columns; the chunk's events are decoded ones, for stages in the same process."""
-    taken = [decode(one.value) if one.headers is None else decode(one.value, whole_length(one)) for one in records]
-    codes = [-1 if isinstance(one, Refusal) else TYPES[one.type].code for one in taken]
-    return _judged(records, taken, codes, policy, as_lines=False)
+    taken = [decode(one.value) if one.headers is None else _beginning(one) for one in records]
+    return _judged(records, taken, [_code(one) for one in taken], policy, as_lines=False)
 
 
 def ingest_lines(records: Sequence[Record], policy: Events) -> Ingested:
     """The same for stages elsewhere: the chunk's events are their own JSON, and nothing more is decoded than needed."""
     taken, codes = decode_many([one.value for one in records])
     for place, record in enumerate(records):
-        if record.headers is not None:  # only its beginning is here: the reason must speak of the whole
-            taken[place], codes[place] = decode(record.value, whole_length(record)), -1
+        if record.headers is not None:
+            taken[place] = _beginning(record)
+            codes[place] = _code(taken[place])
     return _judged(records, taken, codes, policy, as_lines=True)
 
 
@@ -63,6 +63,16 @@ def _judged(
     columns, anchors = columns_of(taken, codes, [record.offset for record in records])
     events = Lines.of([record.value for record in records]) if as_lines else list(taken)
     return Ingested(EventChunk(events, anchors, columns), list(records), refused)
+
+
+def _beginning(record: Record) -> Event | Refusal:
+    """Of an event only its beginning is here: the reason must speak of the whole, which is no shorter."""
+    return decode(record.value, max(whole_length(record), len(record.value)))
+
+
+def _code(one: Event | Refusal) -> int:
+    """The code of an event's type, -1 of a refusal."""
+    return -1 if isinstance(one, Refusal) else TYPES[one.type].code
 
 
 def future_reason(kind: str, ts_ms: int, append_ms: int, policy: Events) -> str:

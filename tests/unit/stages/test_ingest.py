@@ -1,10 +1,15 @@
+import msgspec
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtrec.settings import Events
-from rtrec.stages.dead_letters import cut
-from rtrec.stages.ingest import ingest
+from rtrec.stages.dead_letters import Cut, cut
+from rtrec.stages.ingest import ingest, ingest_lines
 from rtrec.stages.messages import Record
 from tests.unit.events.event_cases import NOW, escaped, valid
+from tests.unit.events.line_cases import ANY_LINE
 
 POLICY = Events(future_ms=60_000)
 
@@ -44,3 +49,24 @@ def test_an_oversized_event_is_refused_by_the_length_it_had() -> None:
 def test_nothing_in_nothing_out() -> None:
     found = ingest([], POLICY)
     assert (len(found.chunk), found.records, found.refused) == (0, [], [])
+
+
+@given(st.lists(st.tuples(ANY_LINE, st.sampled_from([0, -(10**9), 60_000, 60_001])), max_size=8))
+def test_lines_are_judged_as_events_are(lines: list[tuple[bytes, int]]) -> None:
+    """Where events stay their own JSON: the same are taken, in the same columns, and refused for the same reasons."""
+    records = [record(3 * k, line, NOW - ahead_ms) for k, (line, ahead_ms) in enumerate(lines)]
+    decoded, kept = ingest(records, POLICY), ingest_lines(records, POLICY)
+    assert (kept.refused, kept.records) == (decoded.refused, decoded.records)
+    assert kept.chunk.anchors == decoded.chunk.anchors
+    assert np.array_equal(kept.chunk.columns, decoded.chunk.columns)
+    assert list(kept.chunk.events) == list(decoded.chunk.events)
+
+
+def test_a_producers_own_word_on_the_length_of_a_whole_event_does_no_harm() -> None:
+    """On a cluster anyone may write headers: one that makes an event shorter than it is changes nothing."""
+    value, (_, long) = escaped(valid("like")), cut(b" " * 70_000)
+    short = msgspec.msgpack.encode(Cut(5, b""))
+    for line, said, taken in ((value, short, 1), (value, long, 0), (value + b" " * 70_000, short, 0)):
+        for judge in (ingest, ingest_lines):
+            found = judge([Record(0, NOW, None, line, said)], POLICY)
+            assert (len(found.chunk), len(found.refused)) == (taken, 1 - taken)
