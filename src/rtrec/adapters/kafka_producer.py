@@ -12,7 +12,8 @@ Rules
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -42,6 +43,7 @@ class BackgroundProducer:
         self._publisher = Publisher(settings, compression)
         self._room = _Room(buffer_bytes)
         self._retire_s = RETIRE_S
+        self._open: set[Future[Any]] = set()
         self._loop: asyncio.AbstractEventLoop
         self._ending: asyncio.Event
         started = threading.Event()
@@ -61,7 +63,7 @@ class BackgroundProducer:
         *,
         wait_s: float = 0.0,
     ) -> "Future[int]":
-        """Begin to send a message; the future becomes its offset.
+        """Begin to send a message; the future becomes its offset. Messages on their way together have no order.
 
         Parameters
         ----------
@@ -86,12 +88,17 @@ class BackgroundProducer:
         return self._answer(self._begin(self._publisher.partitions(topic), 0, timeout_s), timeout_s)
 
     def close(self, timeout_s: float = RETIRE_S) -> None:
-        """Wait a while for what is on its way, and end; what is not acknowledged by then fails."""
+        """Wait a while for what is on its way, and end; futures of what is not acknowledged by then are cancelled."""
         with self._closing:
-            if not self._closed:
-                self._closed, self._retire_s = True, timeout_s
-                self._loop.call_soon_threadsafe(self._ending.set)
+            first, self._closed = not self._closed, True
+        if first:
+            began_s = monotonic()
+            wait(self._open, timeout_s)
+            self._retire_s = max(0.0, timeout_s - (monotonic() - began_s))
+            self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join()
+        for future in list(self._open):
+            future.cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -122,10 +129,16 @@ class BackgroundProducer:
                     self._room.give(size)
                     raise KafkaAway("the producer is closed")  # noqa: TRY301 - the work must be closed, too
                 future = asyncio.run_coroutine_threadsafe(work, self._loop)
+                self._open.add(future)
         except BaseException:
             work.close()
             raise
-        future.add_done_callback(lambda _: self._room.give(size))
+
+        def ended(future: "Future[T]") -> None:
+            self._room.give(size)
+            self._open.discard(future)
+
+        future.add_done_callback(ended)
         return future
 
     def _answer(self, future: "Future[T]", timeout_s: float) -> T:

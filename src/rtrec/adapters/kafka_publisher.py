@@ -9,6 +9,7 @@ Rules
   been stored or not, and may still arrive; whoever repeats it needs a consumer that knows duplicates.
 - An `append` is one message set, so its offsets follow one another whoever else writes. One above `BATCH_BYTES`
   becomes several: each in one piece, in order, with others' perhaps in between.
+- Messages of a call keep their order; calls side by side have none. What must come later waits for the earlier.
 - Bounded: per partition a batch waits and another is on its way; who brings more is held up.
 - Topics are named without the namespace, and must stand: `rtrec topics create` makes them.
 """
@@ -27,7 +28,7 @@ from rtrec.settings import Settings
 
 START_S: Final = 30.0
 RETIRE_S: Final = 5.0
-ABANDON_S: Final = 2.0
+ABANDON_S: Final = 0.5
 LOOKS: Final = 6
 """Times that metadata is asked for a topic before it counts as missing: a new one takes a moment to be known."""
 LOOK_S: Final = 0.1
@@ -198,7 +199,7 @@ class Publisher:
 async def _retire(producer: Any, timeout_s: float) -> None:
     """Flush and close a producer. aiokafka's `stop` waits for ever while no broker answers, so it is cut short."""
     with suppress(Exception):
-        await asyncio.wait_for(producer.stop(), timeout_s)
+        await asyncio.wait_for(producer.stop(), max(timeout_s, ABANDON_S))  # with 0 it would not even begin
         return
     producer._message_accumulator.fail_all(  # noqa: SLF001 - there is no public way to give up
         KafkaAway("not acknowledged before the producer was closed; it may have been stored")
