@@ -2,8 +2,9 @@
 
 Rules
 -----
-- Layout: 4 bytes of magic, 1 of format, 32 of SHA-256 over what follows, then msgpack under zstd. Whatever does not
-  fit its checksum is `Damaged`, so that the one before it is taken; a newer format is refused with a word.
+- Layout: 4 bytes of magic, 1 of format, 32 of SHA-256 over the format and what follows, then msgpack under zstd. The
+  format is under the checksum: a byte that flipped there is damage, not a newer rtrec. Whatever does not fit its
+  checksum is `Damaged`, so that the one before it is taken; another format is refused with a word.
 - The image holds (z, n) of every slot ever touched, never the whole vector; nothing is pickled.
 - `rtrec.learning.model` encodes the image, whoever learns says what the rest means.
 """
@@ -49,16 +50,17 @@ def encode(snapshot: Snapshot) -> bytes:
     True
     """
     packed = zstandard.ZstdCompressor(level=1).compress(msgspec.msgpack.encode(snapshot))
-    return MAGIC + bytes((FORMAT,)) + hashlib.sha256(packed).digest() + packed
+    form = bytes((FORMAT,))
+    return MAGIC + form + hashlib.sha256(form + packed).digest() + packed
 
 
 def decode(data: bytes) -> Snapshot:
-    """What `encode` made. Damaged for anything else; ValueError for a newer format."""
+    """What `encode` made. Damaged for anything else; ValueError for another format."""
     if data[: len(MAGIC)] != MAGIC or len(data) < _HEAD + 32:
         raise Damaged("not a snapshot: it does not begin like one")
-    if data[len(MAGIC)] > FORMAT:
-        raise ValueError(f"snapshot: format {data[len(MAGIC)]}, this rtrec reads up to {FORMAT}; use a newer rtrec")
-    packed = data[_HEAD + 32 :]
-    if hashlib.sha256(packed).digest() != data[_HEAD : _HEAD + 32]:
+    form, packed = data[len(MAGIC) : _HEAD], data[_HEAD + 32 :]
+    if hashlib.sha256(form + packed).digest() != data[_HEAD : _HEAD + 32]:
         raise Damaged("a damaged snapshot: its checksum does not fit")
+    if form[0] != FORMAT:
+        raise ValueError(f"snapshot: written in format {form[0]}, this rtrec reads {FORMAT}; use a newer rtrec")
     return msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(packed), type=Snapshot)

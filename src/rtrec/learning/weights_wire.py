@@ -3,7 +3,8 @@
 Rules
 -----
 - An update too large for one message goes in parts of one version; a scorer takes it when it has all of them, and
-  applies it as one. A part of another version begins anew: what stays incomplete was a dead learner's.
+  applies it as one. A part of a higher version begins anew: what stays incomplete was a dead learner's. One of a lower
+  version is a zombie's and passed over, so that it cannot break up the update it comes in between of.
 - A version of the format stands first. What a newer release wrote is refused, never guessed.
 """
 
@@ -61,8 +62,11 @@ class Arriving:
         part = msgspec.msgpack.decode(message, type=_Part)
         if part.format > FORMAT:
             raise ValueError(f"weights: format {part.format}, this rtrec reads up to {FORMAT}; use a newer rtrec")
-        if part.part == 0 or (part.epoch, part.offset) != self._version:
-            self._version, self._parts = (part.epoch, part.offset), []
+        version = part.epoch, part.offset
+        if version < self._version:
+            return None
+        if part.part == 0 or version != self._version:
+            self._version, self._parts = version, []
         if part.part != len(self._parts):
             return None
         self._parts.append(part)

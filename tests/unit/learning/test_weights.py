@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtrec.learning.ftrl import FtrlPolicy
 from rtrec.learning.model import OnlineModel
@@ -65,3 +67,32 @@ def test_slots_out_of_range_are_refused() -> None:
     """A ValueError, not someone else's memory."""
     with pytest.raises(ValueError, match="slots from 0 to 255"):
         ScorerWeights(1, 8).logits([[256]], [[1.0]])
+
+
+VERSIONS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=12)
+
+
+@given(VERSIONS)
+def test_in_whatever_order_images_come_the_newest_stands(versions: list[tuple[int, int]]) -> None:
+    """Of whole images, zombies' and repeated ones among them: (epoch, offset) decides, never who came last."""
+    scorer, highest = ScorerWeights(1, 8), (-1, -1)
+    for epoch, offset in versions:
+        assert scorer.apply(update(epoch, offset, 100.0 * epoch + offset)) == ((epoch, offset) > highest)
+        highest = max(highest, (epoch, offset))
+        assert scorer.version == highest
+        assert scorer.logits([[3]], [[1.0]]).tolist() == [[100.0 * highest[0] + highest[1]]]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sets(st.integers(0, 7), min_size=1)), max_size=15))
+def test_a_replaced_learner_changes_nothing_once_its_successor_has_spoken(sent: list[tuple[int, set[int]]]) -> None:
+    """Updates of parts: each slot ends at the newest that was told while its learner was the newest heard of."""
+    scorer, expected, heard = ScorerWeights(1, 3), [0.0] * 8, 0
+    for offset, (epoch, slots) in enumerate(sent):
+        places = np.array(sorted(slots))
+        weights = np.full((len(places), 1), float(offset + 1))
+        assert scorer.apply(WeightsUpdate(epoch, offset, places, weights, np.zeros(1))) == (epoch >= heard)
+        if epoch >= heard:
+            heard = epoch
+            for slot in slots:
+                expected[slot] = offset + 1.0
+    assert scorer.logits([[slot] for slot in range(8)], [[1.0]] * 8)[:, 0].tolist() == expected
