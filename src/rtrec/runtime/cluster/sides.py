@@ -26,6 +26,7 @@ from rtrec.stages.messages import Record
 FULL: Final = 20_000
 WAIT_MS: Final = 200
 AGAIN_S: Final = 1.0
+STOP_S: Final = 2.0
 _log = logging.getLogger("rtrec.sides")
 
 Place = tuple[str, int]
@@ -40,16 +41,19 @@ class Sides:
         self._positions: dict[Place, int] = {}
         self._assigned: set[Place] = set()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to read."""
         self._task = asyncio.create_task(self._run(), name="rtrec-sides")
 
     async def stop(self) -> None:
-        """Stop reading."""
+        """Stop reading. A cancellation alone would not do: aiokafka may swallow it."""
+        self._stopping = True
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            _, late = await asyncio.wait({self._task}, timeout=STOP_S)
+            for task in late:
+                task.cancel()
 
     def follow(self, topic: str, partition: int, offset: int) -> None:
         """Read a partition from an offset on; one that is read already goes on."""
@@ -72,7 +76,7 @@ class Sides:
         return buffer[place:]
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 await self._read()
             except asyncio.CancelledError:
@@ -91,7 +95,7 @@ class Sides:
         await consumer.start()
         self._assigned = set()
         try:
-            while True:
+            while not self._stopping:
                 if self._assigned != set(self._buffers):
                     self._assign(consumer)
                 if not self._buffers:
