@@ -119,11 +119,14 @@ def anchor_values(r: Any, rules: Any, now_ms: Any, expired_before_ms: Any, w: An
 
 @njit(cache=True, nogil=True)
 def many_anchor_values(rows: Any, slots: Any, all_rules: Any, now_ms: Any, expired_before_ms: Any, out: Any) -> None:
-    """`anchor_values` for many slots; a slot of -1 (an anchor never seen) reads as a new one's zeros and priors."""
+    """`anchor_values` for many slots; a slot of -1 (an anchor never seen) reads as a new one's zeros and priors.
+
+    expired_before_ms: of each slot's partition, [n].
+    """
     rules, w = all_rules[0], np.empty(SCRATCH, np.int64)
     for k in range(slots.shape[0]):
         if slots[k] >= 0:
-            anchor_values(rows[slots[k]], rules, now_ms, expired_before_ms, w, out[k])
+            anchor_values(rows[slots[k]], rules, now_ms, expired_before_ms[k], w, out[k])
         else:
             for j in range(N_ANCHOR_VALUES):
                 out[k, j] = rules.ctr_prior if 14 <= j <= 16 else 0.0

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rtrec.events.ids import partition_of
 from rtrec.features import anchor_codec, anchor_meta
 from rtrec.features.anchor_meta import EMPTY, AnchorMeta
 from rtrec.features.anchor_table import Anchors, AnchorTable
@@ -25,18 +26,20 @@ from rtrec.features.heat_rules import HeatRules
 class AnchorView:
     """Anchors by name: numbers, words, and vectorized answers about them.
 
-    newest_ms: the partition's newest event time.
+    newest: newest event time by partition of anchors, ms, [partitions].
     """
 
-    def __init__(self, rules: HeatRules) -> None:
+    def __init__(self, rules: HeatRules, partitions: int = 1) -> None:
         self.lock = threading.Lock()
         self.rules = rules
         self.table = AnchorTable()
         self.meta: dict[str, AnchorMeta] = {}
-        self.newest_ms = 0
+        self.newest = np.zeros(partitions, np.int64)
 
-    def apply(self, puts: Mapping[str, bytes | None] | Iterable[tuple[str, bytes | None]], newest_ms: int) -> None:
-        """Take committed records (`a/…`, `m/…`; other keys are passed over)."""
+    def apply(
+        self, puts: Mapping[str, bytes | None] | Iterable[tuple[str, bytes | None]], newest_ms: int, partition: int = 0
+    ) -> None:
+        """Take a partition's committed records (`a/…`, `m/…`; other keys are passed over) and its newest time."""
         names, records, metas = [], [], []
         for key, value in puts.items() if isinstance(puts, Mapping) else puts:
             if value is None:
@@ -50,12 +53,12 @@ class AnchorView:
             slots = [self.table.slot(name) for name in names]
             anchor_codec.decode_into(self.table.rows, slots, records, int(self.rules["half_life"][0]))
             self.meta.update(metas)
-            self.newest_ms = max(self.newest_ms, newest_ms)
+            self.newest[partition] = max(int(self.newest[partition]), newest_ms)
 
     def drop_idle(self) -> None:
         """Forget the numbers of anchors that are idle beyond `events.late_ms`; their words stay, they are small."""
         with self.lock:
-            kept = self.rows()["last_ms"] >= self.newest_ms - int(self.rules["late_ms"][0])
+            kept = self.rows()["last_ms"] >= self._expired_before_ms(np.arange(len(self.table)))
             if not kept.all():
                 self.table.keep([self.table.names[place] for place in np.flatnonzero(kept).tolist()])
 
@@ -77,9 +80,18 @@ class AnchorView:
     def values(self, places: NDArray[np.int64], now_ms: int) -> NDArray[np.float32]:
         """Anchor values of rows, float32 [n, N_ANCHOR_VALUES]. Hold `lock`."""
         out = np.empty((len(places), N_ANCHOR_VALUES), np.float32)
-        late_ms = int(self.rules["late_ms"][0])
-        many_anchor_values(self.table.rows, places, self.rules, now_ms, self.newest_ms - late_ms, out)
+        many_anchor_values(self.table.rows, places, self.rules, now_ms, self._expired_before_ms(places), out)
         return out
+
+    def newest_ms(self, anchor: str) -> int:
+        """The newest event time of an anchor's partition."""
+        return int(self.newest[partition_of(anchor, len(self.newest))])
+
+    def _expired_before_ms(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The time before which a row is expired, by its own partition's newest event."""
+        partitions = (self.table.rows["anchor"][places] % np.uint64(len(self.newest))).astype(np.int64)
+        before: NDArray[np.int64] = self.newest[partitions] - self.rules["late_ms"][0]
+        return before
 
     def words(self, anchor: str) -> AnchorMeta:
         """An anchor's words, empty ones if it has none."""

@@ -201,7 +201,7 @@ class Host(Reader):
         known = self.serving.known
         if known.followed:
             known.view.apply(turn.writes[HEAT].puts, self.journey.heat.newest_ms)
-            known.users_ms = self.journey.profile.newest_ms
+            known.users_ms[0] = self.journey.profile.newest_ms
             known.events_offset = self._next[EVENTS]
         self.counts.update(turn.counts)
         self.reasons.update(dead_letters.reason_class(letter.reason) for letter in turn.dead_letters)

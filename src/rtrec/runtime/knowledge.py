@@ -5,13 +5,14 @@ Rules
 - Anchors are followed in memory (`follow`), or read on demand where nothing follows (a command on a folder).
 - A user's record is one read of the store; an erasure counts from the moment its message is known, expiry by
   the users' own newest event time.
-- When the store is away, what is known serves, and `degraded` says so.
+- When the store is away, what is known serves, and `degraded` says so: `stale` while it cannot be followed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from rtrec.events.ids import hash_id
 from rtrec.features import user_codec
@@ -20,17 +21,19 @@ from rtrec.features.user import UserRecord
 from rtrec.learning.weights import ScorerWeights, WeightsUpdate
 from rtrec.ports import StateStore
 from rtrec.ranking.eligibility import Room, matches
-from rtrec.ranking.hot import PAGE, hottest
+from rtrec.ranking.hot import hottest
 from rtrec.ranking.recall import PER_SOURCE, newest_rooms
 from rtrec.ranking.requests import Filter
 from rtrec.runtime.anchor_view import AnchorView
 from rtrec.runtime.folder import EVENTS
 from rtrec.runtime.journey import CONTROL, HEAT, INGEST, PROFILE
 from rtrec.runtime.pages import pages
+from rtrec.runtime.partitioned import Partitioned
 from rtrec.settings import Settings
 from rtrec.stages import profile
 from rtrec.stages.control import ControlState
 from rtrec.stages.heat import newest_of
+from rtrec.stages.heat_ranking import rank_scores
 
 FOLLOWED_AT_ONCE: Final = 1_000
 
@@ -47,33 +50,37 @@ def version_of(settings: Settings) -> str:
 class Knowledge:
     """Committed state as requests need it. Safe for the event loop's thread and the host's."""
 
-    def __init__(self, settings: Settings, store: StateStore, now_ms: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, store: StateStore, now_ms: Callable[[], int], partitions: int = 1) -> None:
         self.settings, self.config, self.now_ms = settings, version_of(settings), now_ms
-        self._store = store
-        self.view = AnchorView(heat_rules(settings.heat, settings.events, settings.features))
+        self._store, self._parts = store, Partitioned(store, partitions)
+        self.view = AnchorView(heat_rules(settings.heat, settings.events, settings.features), partitions)
         self.weights = ScorerWeights(len(settings.labels.heads), settings.learner.slots_log2)
         self.weights_ms: int | None = None
         self.control = ControlState()
         self.control.load(store.scan(CONTROL))
-        self.users_ms = self.events_offset = 0
-        self.followed = False
+        self.users_ms = [0] * partitions
+        self.events_offset = 0
+        self.followed = self.stale = False
         self.refresh_times()
 
     def refresh_times(self) -> None:
         """Read the partitions' newest event times."""
-        heat, users = self._store.get(HEAT, ["meta"])[0], self._store.get(PROFILE, [profile.META_KEY])[0]
-        if heat is not None:
-            self.view.apply({}, newest_of(heat))
-        if users is not None:
-            self.users_ms = profile.decode_time(users)
+        heat, users = self._parts.owners(HEAT.stage), self._parts.owners(PROFILE.stage)
+        found = self._parts.get_many([(owner, ["meta"]) for owner in (*heat, *users)])
+        for owner, (meta,) in zip((*heat, *users), found, strict=True):
+            if meta is not None and owner.stage == HEAT.stage:
+                self.view.apply({}, newest_of(meta), owner.partition)
+            elif meta is not None:
+                self.users_ms[owner.partition] = profile.decode_time(meta)
 
     def follow(self) -> None:
         """Take every anchor that is not idle into memory; from here on `view.apply` keeps them."""
         self.events_offset = self._store.offsets(INGEST).get(EVENTS, 0)
-        for page in pages(self._store.scan(HEAT, "a/"), FOLLOWED_AT_ONCE):
-            self.view.apply(page, self.view.newest_ms)
-            self.view.drop_idle()
-        self.view.apply(self._store.scan(HEAT, "m/"), self.view.newest_ms)
+        for owner in self._parts.owners(HEAT.stage):
+            for page in pages(self._store.scan(owner, "a/"), FOLLOWED_AT_ONCE):
+                self.view.apply(page, 0, owner.partition)
+                self.view.drop_idle()
+            self.view.apply(self._store.scan(owner, "m/"), 0, owner.partition)
         self.followed = True
 
     def control_changed(self, messages: Sequence[bytes]) -> None:
@@ -95,20 +102,27 @@ class Knowledge:
             self.view.rules = heat_rules(settings.heat, settings.events, settings.features)
 
     def ensure(self, anchors: Sequence[str]) -> None:
-        """Have these anchors' newest records at hand: followed already, or read now (idle ones, or all)."""
+        """Have these anchors' newest records at hand: followed already, or read now (idle ones, or all).
+
+        Where anchors are followed and the store is away, what is known has to do.
+        """
         asked = [one for one in anchors if not self.followed or one not in self.view.table.slots]
-        if asked:
-            keys = [f"{kind}/{anchor}" for anchor in asked for kind in "am"]
-            self.view.apply(zip(keys, self._store.get(HEAT, keys), strict=True), self.view.newest_ms)
+        try:
+            for partition, records in self._parts.get(HEAT.stage, asked, "am"):
+                self.view.apply(records, 0, partition)
+        except OSError:
+            if not self.followed:
+                raise
 
     def record(self, user_id: str) -> UserRecord | None:
         """A user's record; None for one unknown, erased or expired."""
-        stored = self._store.get(PROFILE, [profile.user_key(user_id)])[0]
+        owner = self._parts.owner(PROFILE.stage, user_id)
+        stored = self._store.get(owner, [profile.user_key(user_id)])[0]
         if stored is None:
             return None
         record = user_codec.decode(stored)
-        erased = self.control.erased.get(user_id, 0) > record.erased_ms
-        return None if erased or user_codec.is_expired(record, self.users_ms, self.settings.users) else record
+        erased, newest_ms = self.control.erased.get(user_id, 0) > record.erased_ms, self.users_ms[owner.partition]
+        return None if erased or user_codec.is_expired(record, newest_ms, self.settings.users) else record
 
     def rooms(self, anchors: Sequence[str], now_ms: int) -> list[Room]:
         """What eligibility needs of anchors."""
@@ -143,10 +157,15 @@ class Knowledge:
                     for anchor, heat, alive in zip(anchors, heats.tolist(), live.tolist(), strict=True)
                 ]
 
-        return hottest(self._pages(), look, n)
+        try:
+            return hottest(self._parts.ranked(HEAT.stage), look, n)
+        except OSError:
+            if not self.followed:
+                raise
+            return hottest(iter([self._known()]), look, n)
 
-    def _pages(self) -> Iterator[list[tuple[str, float]]]:
-        skip = 0
-        while page := self._store.top(HEAT, PAGE, skip):
-            yield page
-            skip += len(page)
+    def _known(self) -> list[tuple[str, float]]:
+        """Every anchor followed with its ranking score, in the ranking's order: for while the store is away."""
+        with self.view.lock:
+            scores = rank_scores(self.view.table.rows, np.arange(len(self.view.table)), self.view.rules).tolist()
+            return sorted(zip(self.view.table.names, scores, strict=True), key=lambda one: (-one[1], one[0]))

@@ -68,7 +68,7 @@ def ask(
     """Read who asks. RequestError for a variant that is not configured."""
     if variant is not None and variant not in VARIANTS:
         raise RequestError(f"expected one of {', '.join(VARIANTS)}, got {variant!r}", "/variant")
-    record, missing = None, ["batch_model"]
+    record, missing = None, ["batch_model", *(["stale_features"] if known.stale else [])]
     if user_id is not None:
         try:
             record = known.record(user_id)

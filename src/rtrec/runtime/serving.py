@@ -62,7 +62,7 @@ class Serving:
             if place is None:
                 return None
             row = known.view.table.rows[place : place + 1].copy()
-            words, rules, newest = known.view.words(anchor_id), known.view.rules, known.view.newest_ms
+            words, rules, newest = known.view.words(anchor_id), known.view.rules, known.view.newest_ms(anchor_id)
         answer = anchor_json(anchor_id, row, words, rules, known.now_ms() if at_ms is None else at_ms, newest)
         state = known.control.anchor(anchor_id, answer["as_of_ms"])
         answer["state"] = {"banned": state.banned, "mode": state.mode, **msgspec.to_builtins(state)}

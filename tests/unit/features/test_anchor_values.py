@@ -48,7 +48,7 @@ def recomputed(shown: dict[str, Any]) -> dict[str, float]:
 def values_at(host: Host, anchor: str, at_ms: int) -> dict[str, float]:
     out = np.zeros((1, N_ANCHOR_VALUES), np.float32)
     rows = host.row(anchor)
-    many_anchor_values(rows, np.zeros(1, np.int64), host.rules, at_ms, host.state.newest_ms - LATE_MS, out)
+    many_anchor_values(rows, np.zeros(1, np.int64), host.rules, at_ms, np.array([host.state.newest_ms - LATE_MS]), out)
     return dict(zip((one.name for one in ANCHOR_VALUES), out[0].tolist(), strict=True))
 
 
@@ -75,7 +75,7 @@ def test_an_anchor_never_seen_has_a_new_ones_zeros_and_priors() -> None:
     """Equal to those of an empty row, so that cold anchors look alike however they are met."""
     host, out = Host(), np.ones((2, N_ANCHOR_VALUES), np.float32)
     rows = host.state.table.rows
-    many_anchor_values(rows, np.array([-1, 0], np.int64), host.rules, 1_700_000_000_000, 0, out)
+    many_anchor_values(rows, np.array([-1, 0], np.int64), host.rules, 1_700_000_000_000, np.zeros(2, np.int64), out)
     assert out[0].tolist() == out[1].tolist()
     named = dict(zip((one.name for one in ANCHOR_VALUES), out[0].tolist(), strict=True))
     assert {name: value for name, value in named.items() if value} == {

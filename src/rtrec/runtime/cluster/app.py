@@ -101,13 +101,13 @@ def stage_app(stage: str, environ: Mapping[str, str] | None = None) -> StageApp:
     names = [cluster.namespace + topic for topic in STAGES[stage].topics(settings)]
     watched = Watched(file, environ, settings)
 
-    @app.agent(app.topic(*names, schema=Batches()), name=f"rtrec.{stage}")
+    @app.agent(app.topic(*names, schema=Batches()), name=f"rtrec.{stage}")  # type: ignore[untyped-decorator]
     async def take(stream: Any) -> None:
         async for event in stream.noack().events():
             place = app.plain_name(event.message.topic), event.message.partition
             await app.host.deliver(place, event.value, event.ack)
 
-    @app.timer(RELOAD_S)
+    @app.timer(RELOAD_S)  # type: ignore[untyped-decorator]
     async def look() -> None:
         app.watchdog.beat(app.host.workers.values())
         if (changed := watched()) is not None:
