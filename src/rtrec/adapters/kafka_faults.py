@@ -110,6 +110,7 @@ async def probe(arguments: dict[str, Any], timeout_ms: int = PROBE_MS) -> None:
     arguments: what `kafka_settings.for_aiokafka` gives.
     """
     from aiokafka.conn import create_conn  # noqa: PLC0415 - for those who connect
+    from aiokafka.protocol.metadata import MetadataRequest  # noqa: PLC0415
 
     faults = []
     options = {name: value for name, value in arguments.items() if name != "bootstrap_servers"}
@@ -117,10 +118,13 @@ async def probe(arguments: dict[str, Any], timeout_ms: int = PROBE_MS) -> None:
         host, _, port = server.rpartition(":")
         try:
             connection = await create_conn(host.strip("[]"), int(port), request_timeout_ms=timeout_ms, **options)
+            try:
+                await connection.send(MetadataRequest([]))  # a broker that wants a login lets others come so far
+            finally:
+                connection.close()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is worded and raised
             faults.append(worded(error, server))
         else:
-            connection.close()
             return
     raise next((fault for fault in faults if isinstance(fault, KafkaRefused)), faults[0])
 

@@ -10,8 +10,8 @@ import pytest
 from rtrec.adapters.kafka_faults import KafkaRefused
 from rtrec.adapters.kafka_settings import for_aiokafka, for_faust, for_kafka_python, servers
 from rtrec.settings_cluster import Kafka
+from services.certificates import Certificates
 from services.programs import program
-from tests.kafka import certificates
 
 LOGIN = {"username": "ann", "password": "secret", "sasl_mechanism": "SCRAM-SHA-256"}
 
@@ -80,29 +80,31 @@ def test_a_login_without_name_or_password_is_refused(half: dict[str, str]) -> No
         for_aiokafka(Kafka(bootstrap="a:1", security="SASL_SSL", **half))
 
 
-def test_files_of_certificates_are_read(tmp_path: Path) -> None:
-    made = certificates(tmp_path)
-    own = {"certfile": str(made.certificate), "keyfile": str(made.key)}
-    context = for_aiokafka(Kafka(bootstrap="a:1", security="SSL", cafile=str(made.authority), **own))["ssl_context"]
+def test_files_of_certificates_are_read(certificates: Certificates) -> None:
+    files = {"certfile": str(certificates.certificate), "keyfile": str(certificates.key)}
+    kafka = Kafka(bootstrap="a:1", security="SSL", cafile=str(certificates.authority), **files)
+    context = for_aiokafka(kafka)["ssl_context"]
     assert [one["subject"] for one in context.get_ca_certs()] == [((("commonName", "rtrec test authority"),),)]
 
 
 @pytest.mark.parametrize(
     ("faulty", "named"),
     [
-        ({"cafile": "gone.pem"}, r"kafka\.cafile: .*gone\.pem"),
-        ({"cafile": "server.key"}, r"kafka\.cafile"),
-        ({"certfile": "server.key"}, r"kafka\.certfile"),
-        ({"certfile": "server.pem", "keyfile": "gone.key"}, r"kafka\.keyfile: .*gone\.key"),
-        ({"certfile": "server.pem", "keyfile": "locked.key"}, r"kafka\.keyfile: .*without a password"),
-        ({"keyfile": "server.key"}, r"kafka\.certfile must be too"),
+        ({"cafile": "gone"}, r"kafka\.cafile: .*gone"),
+        ({"cafile": "key"}, r"kafka\.cafile"),
+        ({"certfile": "key"}, r"kafka\.certfile"),
+        ({"certfile": "certificate", "keyfile": "gone"}, r"kafka\.keyfile: .*gone"),
+        ({"certfile": "certificate", "keyfile": "locked"}, r"kafka\.keyfile: .*without a password"),
+        ({"keyfile": "key"}, r"kafka\.certfile must be too"),
     ],
 )
-def test_a_file_that_is_not_one_is_named(tmp_path: Path, faulty: dict[str, str], named: str) -> None:
+def test_a_file_that_is_not_one_is_named(
+    certificates: Certificates, tmp_path: Path, faulty: dict[str, str], named: str
+) -> None:
     """A key that asks for a password is refused, too: nobody sits there to type it."""
-    made = certificates(tmp_path)
-    locked = ["-in", str(made.key), "-out", str(tmp_path / "locked.key"), "-passout", "pass:secret"]
+    files = {name: getattr(certificates, name, tmp_path / name) for name in ("certificate", "key", "locked", "gone")}
+    locked = ["-in", str(certificates.key), "-out", str(files["locked"]), "-passout", "pass:secret"]
     subprocess.run([program("openssl"), "pkcs8", "-topk8", *locked], check=True)  # noqa: S603 - a fixed command
-    settings = Kafka(bootstrap="a:1", security="SSL", **{key: str(tmp_path / name) for key, name in faulty.items()})
+    kafka = Kafka(bootstrap="a:1", security="SSL", **{key: str(files[name]) for key, name in faulty.items()})
     with pytest.raises(KafkaRefused, match=named):
-        for_aiokafka(settings)
+        for_aiokafka(kafka)
