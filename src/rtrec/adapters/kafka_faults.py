@@ -41,9 +41,10 @@ _ADVICE: Final = {
 _CLIENTS: Final = ("aiokafka.", "kafka.")
 _TRANSIENT: Final = frozenset(
     {
-        # A producer whose sequence broke: the next one begins anew.
-        "OutOfOrderSequenceNumber", "ProducerFenced", "InvalidProducerEpoch", "UnknownProducerId", "ProducerClosed",
-        "BrokerNotAvailableError", "NoBrokersAvailable", "UnknownBrokerIdError", "UnknownError", "Cancelled",
+        # A producer whose sequence broke, or whose sender ended: the next one begins anew.
+        "OutOfOrderSequenceNumber", "KafkaError", "ProducerFenced", "InvalidProducerEpoch", "UnknownProducerId",
+        "ProducerClosed", "BrokerNotAvailableError", "NoBrokersAvailable", "UnknownBrokerIdError", "UnknownError",
+        "Cancelled",
     }
 )  # fmt: skip
 

@@ -1,15 +1,18 @@
 """Publishing from an event loop: acknowledged, in order, whole, and going on after a message that is refused."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import pytest
+from aiokafka import TopicPartition
 
 from rtrec.adapters.kafka_faults import KafkaAway, KafkaRefused
 from rtrec.adapters.kafka_log import KafkaLog
 from rtrec.adapters.kafka_publisher import BATCH_BYTES, LARGEST_BYTES, Message, Publisher
+from rtrec.adapters.kafka_topics import name
 from rtrec.ports import NewRecord, Record
 from rtrec.settings import Settings
 from rtrec.settings_cluster import Kafka
@@ -134,6 +137,36 @@ def test_after_a_message_that_the_broker_refuses_the_next_ones_go_out(settings: 
 
     assert run(settings, work) == [0, 1]
     assert [record.value for record in stored(log, "ticks")] == [b"next", b"!"]
+
+
+def test_a_producer_whose_sequence_broke_is_replaced(settings: Settings, log: KafkaLog) -> None:
+    """As after 2³¹ messages to a partition, where aiokafka's numbers end: one call fails, the next is served."""
+
+    async def work(publisher: Publisher) -> list[int]:
+        await publisher.publish([Message("ticks", 0, b"before")])
+        publisher._producer._txn_manager._sequence_numbers[TopicPartition(name(settings, "ticks"), 0)] += 7
+        with pytest.raises(KafkaAway, match="OutOfOrderSequenceNumber"):
+            await publisher.publish([Message("ticks", 0, b"broken")])
+        return await publisher.publish([Message("ticks", 0, b"after")])
+
+    assert run(settings, work) == [1]
+    assert [record.value for record in stored(log, "ticks")] == [b"before", b"after"]
+
+
+def test_a_producer_whose_sender_ended_is_replaced(settings: Settings, log: KafkaLog) -> None:
+    def fault(**_: object) -> None:
+        raise AssertionError("a fault inside the client")
+
+    async def work(publisher: Publisher) -> list[int]:
+        await publisher.start()
+        publisher._producer._message_accumulator.drain_by_nodes = fault
+        for _ in range(2):  # the first ends it, and what it was to send; the second may meet the new one already
+            with contextlib.suppress(KafkaAway):
+                await publisher.publish([Message("ticks", 0, b"lost?")])
+        return await publisher.publish([Message("ticks", 0, b"after")])
+
+    run(settings, work)
+    assert stored(log, "ticks")[-1].value == b"after"
 
 
 def test_a_record_larger_than_any_topic_takes_is_refused_before_it_is_sent(settings: Settings, log: KafkaLog) -> None:
