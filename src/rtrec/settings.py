@@ -39,6 +39,12 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
         "127.0.0.1"
     )
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes a free one")] = 8000
+    open: Annotated[
+        bool,
+        Meta(
+            description="whether `rtrec serve` listens beyond loopback though there are no keys yet: for a network of its own, where whoever reaches it may write events and ban anchors"
+        ),
+    ] = False
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True):

@@ -119,7 +119,7 @@ def expected(hint: Any) -> str:
         return f"a table of names, each {expected(get_args(base)[1])}"
     if get_origin(base) is tuple:
         return f"a list{_bounds(hint)}, each {expected(get_args(base)[0])}"
-    words = {int: "an integer", float: "a number", str: "a string"}
+    words = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
     return words.get(base, "a table") + _bounds(hint)
 
 
@@ -155,8 +155,8 @@ def _faults_of_struct(kind: type[Struct], value: dict[str, Any], where: str) -> 
 
 def _scalar_fits(hint: Any, value: object) -> bool:
     base = _base(hint)
-    if isinstance(value, bool):
-        return False
+    if base is bool or isinstance(value, bool):
+        return base is bool and isinstance(value, bool)
     if base is int:
         return isinstance(value, int) and value <= MAX_INT and _within(hint, value)
     if base is float:

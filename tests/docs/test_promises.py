@@ -49,7 +49,7 @@ def warmed(host: Embedded, at_ms: int) -> None:
 def scored_row(host: Embedded) -> bytes:
     """What a request logs, handed on to the label stage as a live host does."""
     host.serving.score(ScoreRequest(candidates=["ada"], user_id="bob", request_id="r1", context={"surface": "feed"}))
-    logged = host.serving.queue.popleft()
+    logged = host.serving.queue.popleft()[1]
     host.append(SCORED, [NewRecord(logged)])
     return scored.decode(logged)[0].row
 

@@ -61,7 +61,9 @@ router = APIRouter(tags=["anchors"])
     status_code=204,
     summary="Ban, restrict or mark an anchor",
     openapi_extra=body("AnchorStateChange", STATE_EXAMPLE),
-    responses=answers(204, None, "durable; gone from every list within 2 s if banned", errors=(400, 413, 415, 422)),
+    responses=answers(
+        204, None, "durable; gone from every list within 2 s if banned", errors=(400, 413, 415, 422, 503)
+    ),
 )
 async def put_state(anchor_id: AnchorId, content: JsonBytes, serving: Served) -> Response:
     """Change the given fields of an anchor's state; also of an anchor that has not been seen yet."""
@@ -74,7 +76,9 @@ async def put_state(anchor_id: AnchorId, content: JsonBytes, serving: Served) ->
 @router.get(
     "/v1/anchors/{anchor_id:path}",
     summary="An anchor's counters, heat and room",
-    responses=answers(200, AnchorAnswer, "all thirteen metrics, by window and half-life", EXAMPLE, errors=(404, 422)),
+    responses=answers(
+        200, AnchorAnswer, "all thirteen metrics, by window and half-life", EXAMPLE, errors=(404, 422, 503)
+    ),
 )
 async def get_anchor(anchor_id: AnchorId, serving: Served, at_ms: AtMs = None) -> Response:
     """What is known of an anchor, as of now or of a time in the last day."""

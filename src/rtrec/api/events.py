@@ -44,7 +44,7 @@ class EventsRequest(Struct, frozen=True):
     openapi_extra=body("EventsRequest", EXAMPLE, NDJSON),
     responses=answers(
         202, EventsAnswer, "how many were taken, and why others were not", {"accepted": 1, "rejected": []},
-        errors=(400, 413, 415, 422),
+        errors=(400, 413, 415, 422, 503),
     ),
 )  # fmt: skip
 async def post_events(request: Request, serving: Served, settings: Configured) -> Response:

@@ -22,7 +22,7 @@ router = APIRouter(tags=["anchors"])
 @router.get(
     "/v1/hot",
     summary="The hottest live anchors",
-    responses=answers(200, HotAnswer, "live anchors, hottest first, ties by anchor_id", EXAMPLE, errors=(422,)),
+    responses=answers(200, HotAnswer, "live anchors, hottest first, ties by anchor_id", EXAMPLE, errors=(422, 503)),
 )
 async def get_hot(
     serving: Served,

@@ -73,6 +73,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestError, _of_request)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(HTTPException, _of_framework)
+    app.add_exception_handler(OSError, _of_away)
 
 
 async def _of_api(_: Request, error: Exception) -> Response:
@@ -98,3 +99,8 @@ async def _of_framework(request: Request, error: Exception) -> Response:
         405: f"{request.url.path} does not take {request.method}",
     }
     return problem(error.status_code, details.get(error.status_code, error.detail), headers=error.headers)
+
+
+async def _of_away(_: Request, error: Exception) -> Response:
+    """The log or the store cannot be reached: another try may find it back."""
+    return problem(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -34,7 +34,7 @@ router = APIRouter(tags=["ranking"])
     summary="Recommend rooms",
     openapi_extra=body("RecommendRequest", EXAMPLE),
     responses=answers(
-        200, RecommendAnswer, "live and eligible rooms, best first", ANSWER_EXAMPLE, errors=(400, 413, 415, 422)
+        200, RecommendAnswer, "live and eligible rooms, best first", ANSWER_EXAMPLE, errors=(400, 413, 415, 422, 503)
     ),
 )  # fmt: skip
 async def post_recommend(request: RecommendBody, serving: Served) -> Response:

@@ -42,7 +42,7 @@ router = APIRouter(tags=["ranking"])
     summary="Score candidates",
     openapi_extra=body("ScoreRequest", EXAMPLE),
     responses=answers(
-        200, ScoreAnswer, "scores in the order asked", ANSWER_EXAMPLE, errors=(400, 413, 415, 422)
+        200, ScoreAnswer, "scores in the order asked", ANSWER_EXAMPLE, errors=(400, 413, 415, 422, 503)
     ),
 )  # fmt: skip
 async def post_score(request: ScoreBody, serving: Served) -> Response:

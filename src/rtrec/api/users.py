@@ -35,7 +35,7 @@ router = APIRouter(tags=["users"])
 @router.get(
     "/v1/users/{user_id:path}",
     summary="A user's record",
-    responses=answers(200, UserAnswer, "views, familiarity, tastes, spend, follows", EXAMPLE, errors=(404, 422)),
+    responses=answers(200, UserAnswer, "views, familiarity, tastes, spend, follows", EXAMPLE, errors=(404, 422, 503)),
 )
 async def get_user(user_id: UserId, serving: Served) -> Response:
     """What is known of a user, as of now."""
@@ -49,7 +49,7 @@ async def get_user(user_id: UserId, serving: Served) -> Response:
     "/v1/users/{user_id:path}",
     status_code=204,
     summary="Erase a user",
-    responses=answers(204, None, "erased, durably; reads answer 404 from now on", errors=(422,)),
+    responses=answers(204, None, "erased, durably; reads answer 404 from now on", errors=(422, 503)),
 )
 async def delete_user(user_id: UserId, serving: Served) -> Response:
     """Erase everything kept of a user; a rebuild honours it."""

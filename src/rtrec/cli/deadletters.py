@@ -9,7 +9,7 @@ from rtrec.cli import options
 from rtrec.cli.output import emit, grid
 
 if TYPE_CHECKING:
-    from rtrec.runtime.reader import Reader
+    from rtrec.cli.folder import Readable
 
 PAGE = 500
 SHOWN_CHARS = 60
@@ -26,7 +26,7 @@ def command() -> None:
 @click.option("--offset", type=click.IntRange(min=0), default=None, help="The first one; the oldest if not given.")
 @options.config
 @options.as_json
-def list_letters(data: Path, limit: int, offset: int | None, config: Path | None, *, as_json: bool) -> None:
+def list_letters(data: Path | None, limit: int, offset: int | None, config: Path | None, *, as_json: bool) -> None:
     """Refused events with reason, origin and the original's beginning, oldest first."""
     from rtrec.cli.folder import reading  # noqa: PLC0415 - loads the runtime: not for help
 
@@ -43,7 +43,9 @@ def list_letters(data: Path, limit: int, offset: int | None, config: Path | None
 @options.data_to_read
 @options.config
 @options.as_json
-def requeue(offsets: tuple[int, ...], data: Path, config: Path | None, *, everything: bool, as_json: bool) -> None:
+def requeue(
+    offsets: tuple[int, ...], data: Path | None, config: Path | None, *, everything: bool, as_json: bool
+) -> None:
     """Send refused events through the stages again, by the offsets that `list` shows.
 
     What is refused again becomes a new dead letter; one that was kept in part cannot be sent.
@@ -56,7 +58,7 @@ def requeue(offsets: tuple[int, ...], data: Path, config: Path | None, *, everyt
     with reading(data, settings) as reader:
         report = reader.requeue(_whole_ones(reader) if everything else list(offsets))
         served = reader.served
-    if not served:  # a server takes them from its log by itself
+    if not served and data is not None:  # a server takes them from its log by itself
         with working(data, settings) as host:
             host.drain()
     refused = ([one["offset"], one["reason"]] for one in report["refused"])
@@ -66,7 +68,7 @@ def requeue(offsets: tuple[int, ...], data: Path, config: Path | None, *, everyt
         raise SystemExit(1)
 
 
-def _whole_ones(reader: "Reader") -> list[int]:
+def _whole_ones(reader: "Readable") -> list[int]:
     """Offsets of every dead letter that can be sent again."""
     offsets: list[int] = []
     page = reader.dead_letters(PAGE)

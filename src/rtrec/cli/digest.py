@@ -12,7 +12,7 @@ from rtrec.cli.output import emit, grid
 @options.data_to_read
 @options.config
 @options.as_json
-def command(data: Path, config: Path | None, *, as_json: bool) -> None:
+def command(data: Path | None, config: Path | None, *, as_json: bool) -> None:
     """SHA-256 over a folder's canonical state, whole and by part.
 
     Two folders that were fed the same events have the same digest, whatever kills and batches lay between.

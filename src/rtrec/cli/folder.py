@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -16,6 +17,10 @@ from rtrec.runtime.reader import Reader
 from rtrec.settings import Settings
 from rtrec.sources.source import SourceError
 
+if TYPE_CHECKING:
+    from rtrec.runtime.cluster.reader import ClusterReader
+
+Readable: TypeAlias = "Reader | ClusterReader"
 COLLECT_AFTER = (100_000, 50, 100)
 """Allocations, and collections of the younger generation, between two collections of each generation."""
 
@@ -33,15 +38,23 @@ def working(path: Path, settings: Settings) -> Iterator[Embedded]:
 
 
 @contextmanager
-def reading(path: Path, settings: Settings) -> Iterator[Reader]:
-    """A folder to look at, also while a server works on it."""
+def reading(path: Path | None, settings: Settings) -> Iterator["Readable"]:
+    """A folder to look at, also while a server works on it; without one, the cluster of the settings."""
+    if path is None:
+        if not (settings.kafka.bootstrap and settings.redis.url):
+            raise click.UsageError("--data is missing: name a data folder, or a cluster by RTREC_KAFKA and RTREC_REDIS")
+        from rtrec.runtime.cluster.reader import ClusterReader  # noqa: PLC0415 - loads the clients
+
+        with _faults_said(), ClusterReader(settings) as cluster:
+            yield cluster
+        return
     if not (path / FILE).is_file():
         raise click.UsageError(f"--data: {path} holds no rtrec data; `rtrec up` or `rtrec replay` makes some")
     with _faults_said(), Embedded.read(path, settings) as reader:
         yield reader
 
 
-def default_time(reader: Reader) -> int:
+def default_time(reader: "Readable") -> int:
     """Now where a server works on the folder, else the newest event's time."""
     return time.time_ns() // 1_000_000 if reader.served else reader.newest_ms()
 

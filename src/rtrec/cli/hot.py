@@ -16,7 +16,7 @@ COLUMNS = ("anchor_id", "live_id", "category", "heat", "viewers")
 @options.at_ms
 @options.config
 @options.as_json
-def command(data: Path, n: int, at_ms: int | None, config: Path | None, *, as_json: bool) -> None:
+def command(data: Path | None, n: int, at_ms: int | None, config: Path | None, *, as_json: bool) -> None:
     """The heat board: live anchors, hottest first.
 
     The same JSON as GET /v1/hot.

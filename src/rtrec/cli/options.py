@@ -26,7 +26,10 @@ data_to_work_on = click.option(
     help="Data folder; made if it is not there.",
 )
 data_to_read = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True, help="Data folder."
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=None,
+    help="Data folder; without it the cluster that RTREC_KAFKA and RTREC_REDIS name.",
 )
 at_ms = click.option(
     "--at-ms",

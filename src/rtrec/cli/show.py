@@ -21,7 +21,7 @@ def command() -> None:
 @options.at_ms
 @options.config
 @options.as_json
-def anchor(anchor_id: str, data: Path, at_ms: int | None, config: Path | None, *, as_json: bool) -> None:
+def anchor(anchor_id: str, data: Path | None, at_ms: int | None, config: Path | None, *, as_json: bool) -> None:
     """An anchor's counters, heat and room.
 
     The same JSON as GET /v1/anchors/{id}.
@@ -41,7 +41,7 @@ def anchor(anchor_id: str, data: Path, at_ms: int | None, config: Path | None, *
 @options.at_ms
 @options.config
 @options.as_json
-def user(user_id: str, data: Path, at_ms: int | None, config: Path | None, *, as_json: bool) -> None:
+def user(user_id: str, data: Path | None, at_ms: int | None, config: Path | None, *, as_json: bool) -> None:
     """A user's views, familiarity, tastes and spend.
 
     The same JSON as GET /v1/users/{id}.

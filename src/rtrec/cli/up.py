@@ -19,7 +19,7 @@ from typing import Any, Final
 import click
 
 from rtrec.cli import options
-from rtrec.cli.reload import Watched
+from rtrec.runtime.reload import Watched
 
 GRACE_S: Final = 5
 BACKLOG: Final = 2_048
@@ -92,7 +92,7 @@ def _serve(app: Any, listener: socket.socket) -> None:
 
     server = uvicorn.Server(
         uvicorn.Config(
-            app, loop=_loop(), http="httptools", access_log=False, log_level="warning", lifespan="off",
+            app, loop=loop_name(), http="httptools", access_log=False, log_level="warning", lifespan="off",
             timeout_graceful_shutdown=GRACE_S,
         )
     )  # fmt: skip
@@ -105,7 +105,8 @@ def _serve(app: Any, listener: socket.socket) -> None:
     server.run(sockets=[listener])
 
 
-def _loop() -> Any:
+def loop_name() -> Any:
+    """The event loop to answer on."""
     try:
         import uvloop  # noqa: F401, PLC0415 - not on every platform
     except ImportError:

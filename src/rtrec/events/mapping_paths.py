@@ -69,7 +69,7 @@ def reader(steps: Steps) -> Get:
             kind = value.__class__
             if kind is dict:
                 value = value.get(step)
-            elif kind is list and step.__class__ is int and step < len(value):  # type: ignore[operator]
+            elif kind is list and step.__class__ is int and step < len(value):
                 value = value[step]
             else:
                 return None

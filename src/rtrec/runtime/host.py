@@ -168,7 +168,7 @@ class Host(Reader):
     def _append_scored(self) -> None:
         """Put what requests logged since the last step into the log."""
         queue = self.serving.queue
-        records = [NewRecord(queue.popleft()) for _ in range(len(queue))]
+        records = [NewRecord(queue.popleft()[1]) for _ in range(len(queue))]
         if records:
             self.append(SCORED, records, durable=False)
 

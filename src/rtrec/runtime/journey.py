@@ -17,7 +17,7 @@ from rtrec.features.heat_rules import HeatRules, heat_rules
 from rtrec.labels.exposure import Example, ScoredRow
 from rtrec.ports import Owner
 from rtrec.settings import Settings
-from rtrec.stages import dead_letters, heat, heat_events, label, learn, profile
+from rtrec.stages import dead_letters, heat, heat_events, label, learn, outbox, positions, profile
 from rtrec.stages.control import ControlState
 from rtrec.stages.dead_letters import DeadLetter
 from rtrec.stages.effects import Effects, Writes
@@ -145,22 +145,30 @@ class Journey:
         turn.examples += examples
 
 
-def canonical(settings: Settings, scan: Scan) -> Iterator[tuple[str, bytes]]:
+def canonical(settings: Settings, scan: Scan, partitions: int = 1) -> Iterator[tuple[str, bytes]]:
     """(part, bytes) of everything stored, without trace of micro-batches, chunks or epochs: what a digest hashes."""
-    state = _loaded_heat(settings, scan)
-    yield from heat.canonical(state, (item for prefix in ("a/", "m/") for item in scan(HEAT, prefix)))
-    yield from (("users", part) for part in profile.canonical(scan(PROFILE, ""), settings.users))
-    yield from (("labels", part) for part in label.canonical(scan(LABEL, "")))
+    yield from canonical_state(settings, scan, partitions)
     learned = learn.LearnState(settings.labels.heads, settings.learner)
     learned.load(scan(LEARN, ""))
     yield from (("weights", part) for part in learn.canonical(learned))
 
 
-def _loaded_heat(settings: Settings, scan: Scan) -> heat.HeatState:
+def canonical_state(settings: Settings, scan: Scan, partitions: int) -> Iterator[tuple[str, bytes]]:
+    """The same without weights, partition by partition; what belongs to the hops between stages is left out."""
+    for partition in range(partitions):
+        anchors, users, labels = (Owner(owner.stage, partition) for owner in (HEAT, PROFILE, LABEL))
+        state = _loaded_heat(settings, scan, anchors)
+        yield from heat.canonical(state, (item for prefix in ("a/", "m/") for item in scan(anchors, prefix)))
+        yield from (("users", part) for part in profile.canonical(scan(users, ""), settings.users))
+        own = (item for item in scan(labels, "") if not item[0].startswith((positions.KEY, outbox.NEXT, outbox.PREFIX)))
+        yield from (("labels", part) for part in label.canonical(own))
+
+
+def _loaded_heat(settings: Settings, scan: Scan, owner: Owner = HEAT) -> heat.HeatState:
     """HEAT's state with what it reads whole at the start; anchors come when events name them."""
     events = settings.events
     state = heat.HeatState(_rules(settings), seen_ids=events.seen_ids, ledger_gifts=events.ledger_gifts)
-    state.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(HEAT, prefix))
+    state.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(owner, prefix))
     return state
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from rtrec.runtime.serving import Serving
+
 if TYPE_CHECKING:
     from rtrec.runtime.host import Host
 
@@ -33,8 +35,6 @@ class Measured:
                 self._grow(metrics, "rtrec_events_total", total, stage=stage, outcome=outcome)
         for reason, total in host.reasons.copy().items():
             self._grow(metrics, "rtrec_dead_letters_total", total, reason=reason)
-        for outcome, total in host.serving.counts.copy().items():
-            self._grow(metrics, "rtrec_scored_rows_total", total, outcome=outcome)
         while host.timings:
             events, commit_ms = host.timings.popleft()
             metrics["rtrec_batch_events"].observe(events)  # type: ignore[union-attr]
@@ -42,9 +42,15 @@ class Measured:
         self._set(metrics, "rtrec_dead_letter_alarm", host.journey.cap.alarm)
         self._set(metrics, "rtrec_lag_events", host.lag(), stage="ingest")
         self._set(metrics, "rtrec_store_bytes", host.folder.size_bytes())
-        age_ms = host.serving.models()["online"]["age_ms"]
+        self.collect_serving(host.serving, metrics)
+
+    def collect_serving(self, serving: Serving, metrics: Metrics) -> None:
+        """Bring the metrics of who answers requests up to date."""
+        for outcome, total in serving.counts.copy().items():
+            self._grow(metrics, "rtrec_scored_rows_total", total, outcome=outcome)
+        age_ms = serving.models()["online"]["age_ms"]
         self._set(metrics, "rtrec_weights_age_ms", float("nan") if age_ms is None else age_ms)
-        for head, figures in host.serving.figures.get("progress", {}).get("heads", {}).items():
+        for head, figures in serving.figures.get("progress", {}).get("heads", {}).items():
             self._figures(metrics, head, figures)
 
     def _figures(self, metrics: Metrics, head: str, figures: dict[str, Any]) -> None:

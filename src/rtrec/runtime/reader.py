@@ -2,11 +2,11 @@
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-from rtrec.ports import NewRecord
+from rtrec.ports import EventLog, NewRecord
 from rtrec.runtime import journey
 from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, FILE, Folder, is_served
 from rtrec.runtime.journey import HEAT
@@ -14,6 +14,7 @@ from rtrec.runtime.knowledge import Knowledge
 from rtrec.runtime.serving import Serving
 from rtrec.settings import Settings
 from rtrec.stages import dead_letters
+from rtrec.stages.dead_letters import DeadLetter
 from rtrec.stages.heat import newest_of
 from rtrec.stages.messages import Record
 
@@ -69,33 +70,17 @@ class Reader:
 
     def digest(self) -> dict[str, Any]:
         """SHA-256 over canonical state, whole and by part."""
-        whole, parts = hashlib.sha256(), dict[str, Any]()
-        for part, data in journey.canonical(self.settings, self.folder.store.scan):
-            for one in (whole, parts.setdefault(part, hashlib.sha256())):
-                one.update(part.encode() + len(data).to_bytes(8, "little") + data)
-        return {"digest": whole.hexdigest(), "parts": {part: one.hexdigest() for part, one in sorted(parts.items())}}
+        return digest(journey.canonical(self.settings, self.folder.store.scan))
 
     def dead_letters(self, limit: int, offset: int | None = None) -> list[dict[str, Any]]:
         """Dead letters from an offset on (None: from the oldest kept), in the order they came."""
         start = self.folder.log.bounds(DEAD_LETTERS, 0).start
         records = self.folder.log.read(DEAD_LETTERS, 0, max(start, offset or 0), limit)
-        return [_letter_json(record) for record in records]
+        return [letter_json(record) for record in records]
 
     def requeue(self, offsets: Iterable[int]) -> dict[str, Any]:
         """Append whole dead letters to `events` again; those that were cut, or are gone, are refused with a reason."""
-        done, refused = 0, []
-        for offset in offsets:
-            record = _at(self.folder, offset)
-            letter = None if record is None else dead_letters.decode(record.value)
-            if letter is None or not letter.whole:
-                reason = (
-                    "there is no dead letter at this offset" if letter is None else "only its first 64 KiB were kept"
-                )
-                refused.append({"offset": offset, "reason": reason})
-                continue
-            self.append(EVENTS, [NewRecord(letter.original)])
-            done += 1
-        return {"requeued": done, "refused": refused}
+        return requeue(self.folder.log, offsets, lambda letter: self.append(EVENTS, [NewRecord(letter.original)]))
 
     def close(self) -> None:
         """Close the folder."""
@@ -108,14 +93,40 @@ class Reader:
         self.close()
 
 
-def _at(folder: Folder, offset: int) -> Record | None:
-    bounds = folder.log.bounds(DEAD_LETTERS, 0)
+def digest(parts_of: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
+    """SHA-256 over (part, bytes), whole and by part."""
+    whole, parts = hashlib.sha256(), dict[str, Any]()
+    for part, data in parts_of:
+        for one in (whole, parts.setdefault(part, hashlib.sha256())):
+            one.update(part.encode() + len(data).to_bytes(8, "little") + data)
+    return {"digest": whole.hexdigest(), "parts": {part: one.hexdigest() for part, one in sorted(parts.items())}}
+
+
+def requeue(log: EventLog, offsets: Iterable[int], again: Callable[[DeadLetter], object]) -> dict[str, Any]:
+    """Hand whole dead letters on to `again`; what was cut, or is gone, is refused with a reason."""
+    done, refused = 0, []
+    for offset in offsets:
+        record = _at(log, offset)
+        letter = None if record is None else dead_letters.decode(record.value)
+        if letter is None or not letter.whole:
+            reason = "there is no dead letter at this offset" if letter is None else "only its first 64 KiB were kept"
+            refused.append({"offset": offset, "reason": reason})
+            continue
+        again(letter)
+        done += 1
+    return {"requeued": done, "refused": refused}
+
+
+def _at(log: EventLog, offset: int) -> Record | None:
+    bounds = log.bounds(DEAD_LETTERS, 0)
     if not bounds.start <= offset < bounds.end:
         return None
-    return next(iter(folder.log.read(DEAD_LETTERS, 0, offset, 1)), None)
+    found = next(iter(log.read(DEAD_LETTERS, 0, offset, 1)), None)
+    return found if found is not None and found.offset == offset else None
 
 
-def _letter_json(record: Record) -> dict[str, Any]:
+def letter_json(record: Record) -> dict[str, Any]:
+    """A dead letter as `rtrec deadletters list` shows it."""
     letter = dead_letters.decode(record.value)
     return {
         "offset": record.offset, "reason": letter.reason, "topic": letter.topic, "partition": letter.partition,

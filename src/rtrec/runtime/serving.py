@@ -4,7 +4,8 @@ Rules
 -----
 - Nothing here waits for a stage: bans and erasures hold from the moment their message is durable.
 - A missing part degrades the answer and is named in `degraded`; it never fails it.
-- Features as used are queued for the topic `scored`, bounded and counted when dropped; the host appends them.
+- Features as used are queued for the topic `scored` as (user, message), bounded and counted when dropped; the host
+  appends them.
 - The same request_id answers alike and logs once, while it is among the newest `REMEMBERED_REQUESTS`.
 """
 
@@ -45,7 +46,7 @@ class Serving:
     ) -> None:
         self.known = known
         self.counts: Counter[str] = Counter()
-        self.queue: deque[bytes] = deque()
+        self.queue: deque[tuple[str, bytes]] = deque()
         self._append, self._events = append, GroupCommit(events)
         self._answers: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self.figures: Answer = {}
@@ -226,7 +227,7 @@ class Serving:
         full = len(self.queue) >= MAX_QUEUED
         self.counts["dropped" if full else "logged"] += rows
         if message is not None and not full:
-            self.queue.append(message)
+            self.queue.append((str(asker.user_id), message))
 
     # Changes
 

@@ -18,6 +18,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from rtrec.learning import weights_wire
 from rtrec.ports import Owner, Verdict
 from rtrec.runtime.cluster.io import Io
@@ -30,6 +32,8 @@ from rtrec.stages.hops.learn import WEIGHTS, LearnHop
 from rtrec.stages.messages import Record
 
 OWNER = Owner("learn", 0)
+FIGURES = "figures"
+"""Key of the progressive figures as JSON, as of the newest commit: for whoever shows them."""
 _log = logging.getLogger("rtrec.learner")
 
 
@@ -107,7 +111,8 @@ class LearnWorker(Worker):
         kept = hop.snapshot(self._epoch, self._weights_offset)
         name = await asyncio.to_thread(self._snapshots.put, kept)
         inputs = {EXAMPLES: (self._committed, kept.next_offset)}
-        writes = Writes(puts={"snapshot": name.encode()})
+        figures = msgspec.json.encode(hop.state.progress.report())
+        writes = Writes(puts={"snapshot": name.encode(), FIGURES: figures})
         verdict = await asyncio.to_thread(self.io.store.commit, OWNER, self._epoch, inputs, writes)
         if verdict is not Verdict.OK:
             raise refused(OWNER, verdict, self._epoch, inputs)

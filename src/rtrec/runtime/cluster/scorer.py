@@ -1,0 +1,216 @@
+"""A scoring process of a cluster: it follows what the stages commit, and answers from memory.
+
+Rules
+-----
+- Anchors are followed by the numbers of their partitions' commits: what changed since is read, every `FOLLOW_S` at
+  most, and never for more than a sixth of the time. While the store is away what is known serves, `stale`.
+- `control` is read whole at the start, then as it comes: a ban does not wait behind events.
+- Weights begin from the learner's newest snapshot and go on with the topic `weights` from where the snapshot was
+  made; lower versions are refused, so nothing of a zombie's is taken. A learner that is away changes nothing.
+- Events, control messages and logged rows are acknowledged by Kafka before they count as stored.
+- It is ready when it has anchors, control and weights in memory and its kernels are warm.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from prometheus_client import Counter, Gauge, Histogram
+
+from rtrec.adapters.kafka_log import KafkaLog
+from rtrec.adapters.kafka_producer import BackgroundProducer
+from rtrec.adapters.kafka_publisher import Message
+from rtrec.events.ids import partition_of
+from rtrec.learning.weights_wire import Arriving
+from rtrec.ports import FollowedStore, NewRecord, Owner
+from rtrec.runtime.cluster.learn_worker import FIGURES
+from rtrec.runtime.cluster.learn_worker import OWNER as LEARN
+from rtrec.runtime.cluster.sides import Sides
+from rtrec.runtime.cluster.snapshots import Snapshots
+from rtrec.runtime.knowledge import Knowledge
+from rtrec.runtime.measure import Measured
+from rtrec.runtime.serving import Serving
+from rtrec.runtime.warm import warm
+from rtrec.settings import Settings
+from rtrec.stages.hops.learn import WEIGHTS, LearnHop
+from rtrec.stages.hops.profile import CONTROL
+
+FOLLOW_S: Final = 0.02
+REST_SHARE: Final = 5.0
+STALE_MS: Final = 2_000
+AGAIN_S: Final = 1.0
+SLOW_S: Final = 1.0
+IDLE_S: Final = 60.0
+SCORED_S: Final = 0.005
+SCORED_AT_ONCE: Final = 500
+SCORED: Final = "scored"
+CONTROL_RECORDS: Final = 10_000
+_log = logging.getLogger("rtrec.scorer")
+_event_key = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Scorer:
+    """One process. `serving` answers; `start` returns when it is ready."""
+
+    def __init__(self, settings: Settings, store: FollowedStore, now_ms: Callable[[], int]) -> None:
+        self.settings, self._store, self._now_ms = settings, store, now_ms
+        self._log, self._producer = KafkaLog(settings), BackgroundProducer(settings)
+        self._snapshots = Snapshots(settings.registry, settings.cluster.namespace)
+        self.known = Knowledge(settings, store, now_ms, settings.cluster.partitions)
+        self.serving = Serving(self.known, self._append, self._append_events)
+        self._since = [-1] * settings.cluster.partitions
+        self._followed_ms = 0
+        self._next = {CONTROL: 0, WEIGHTS: 0}
+        self._arriving = Arriving()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._measured = Measured()
+
+    def start(self) -> None:
+        """Take everything into memory, warm the kernels, and follow from now on."""
+        self._read_control()
+        self._load_weights()
+        self.known.follow()
+        self._follow_anchors()
+        warm()
+        self.known.weights.page_in()
+        for work in (self._follow, self._follow_topics, self._send_scored):
+            thread = threading.Thread(target=work, name=f"rtrec{work.__name__}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        self.serving.reasons = []
+
+    def stop(self) -> None:
+        """End; what requests logged is sent first."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+        self._producer.close()
+        self._log.close()
+
+    def collect(self, metrics: Mapping[str, Counter | Gauge | Histogram]) -> None:
+        """Bring the metrics of serving up to date; called before a scrape."""
+        self._measured.collect_serving(self.serving, metrics)
+
+    # What is stored
+
+    def _append(self, topic: str, key: bytes, value: bytes) -> int:
+        return self._producer.append(topic, 0, [NewRecord(value, key)])
+
+    def _append_events(self, events: list[bytes]) -> list[int]:
+        topic = next(topic for topic, mapping in self.settings.cluster.sources.items() if not mapping)
+        return self._producer.send_all([Message(topic, None, event, None, _key_of(event)) for event in events])
+
+    def _send_scored(self) -> None:
+        queue, partitions = self.serving.queue, self.settings.cluster.partitions
+        while not self._stopping.wait(SCORED_S) or queue:
+            taken = [queue.popleft() for _ in range(min(len(queue), SCORED_AT_ONCE))]
+            if not taken:
+                continue
+            messages = [Message(SCORED, partition_of(user, partitions), value) for user, value in taken]
+            try:
+                self._producer.send_all(messages)
+            except OSError as error:
+                self.serving.counts["dropped"] += len(messages)
+                _log.warning("logged rows of %d requests were not stored: %s", len(messages), error)
+
+    # What is followed
+
+    def _follow(self) -> None:
+        slow_s = idle_s = time.monotonic()
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            try:
+                self._follow_anchors()
+                if began_s - slow_s >= SLOW_S:
+                    slow_s = began_s
+                    self._follow_slowly()
+                if began_s - idle_s >= IDLE_S:
+                    idle_s = began_s
+                    self.known.view.drop_idle()
+                pause_s = max(FOLLOW_S, REST_SHARE * (time.monotonic() - began_s))
+            except OSError as error:
+                _log.warning("following the store: %s; again in %.0f s", error, AGAIN_S)
+                pause_s = AGAIN_S
+            self.known.stale = self._now_ms() - self._followed_ms > STALE_MS
+            self._stopping.wait(pause_s)
+
+    def _follow_anchors(self) -> None:
+        """Read the anchors that changed since the last time."""
+        owners = [Owner("heat", partition) for partition in range(len(self._since))]
+        changed = [self._store.changed(owner, since) for owner, since in zip(owners, self._since, strict=True)]
+        requests = [
+            (owner, [f"{kind}/{name}" for name in names for kind in "am"])
+            for owner, (_, names) in zip(owners, changed, strict=True)
+        ]
+        wanted = [request for request in requests if request[1]]
+        for (owner, keys), values in zip(wanted, self._store.get_many(wanted), strict=True):
+            self.known.view.apply(zip(keys, values, strict=True), 0, owner.partition)
+        self._since = [number for number, _ in changed]
+        self._followed_ms = self._now_ms()
+        self.known.stale = False
+
+    def _follow_slowly(self) -> None:
+        """What may be a second old: the partitions' times, the learner's figures."""
+        self.known.refresh_times()
+        (figures,) = self._store.get(LEARN, [FIGURES])
+        if figures is not None:
+            self.serving.figures = {"progress": msgspec.json.decode(figures)}
+
+    def _follow_topics(self) -> None:
+        asyncio.run(self._read_topics())
+
+    async def _read_topics(self) -> None:
+        sides = Sides(self.settings, lambda topic, _: self._take(topic, sides))
+        for topic, offset in self._next.items():
+            sides.follow(topic, 0, offset)
+        sides.start()
+        await asyncio.to_thread(self._stopping.wait)
+        await sides.stop()
+
+    def _take(self, topic: str, sides: Sides) -> None:
+        """Take what has come of a topic."""
+        records = sides.since(topic, 0, self._next[topic])
+        if not records:
+            return
+        self._next[topic] = records[-1].offset + 1
+        if topic == CONTROL:
+            self.known.control_changed([record.value for record in records])
+            return
+        for record in records:
+            if (update := self._arriving.add(record.value)) is not None:
+                self.known.publish(update)
+
+    # At the start
+
+    def _read_control(self) -> None:
+        start, end = self._log.bounds(CONTROL, 0)
+        self._next[CONTROL] = start
+        while self._next[CONTROL] < end:
+            records = self._log.read(CONTROL, 0, self._next[CONTROL], CONTROL_RECORDS)
+            if not records:
+                break
+            self.known.control_changed([record.value for record in records])
+            self._next[CONTROL] = records[-1].offset + 1
+
+    def _load_weights(self) -> None:
+        """Begin from the newest snapshot, if there is one, and with the topic from where it was made."""
+        snapshot = self._snapshots.newest()
+        start, end = self._log.bounds(WEIGHTS, 0)
+        self._next[WEIGHTS] = start
+        if snapshot is not None:
+            hop = LearnHop(self.settings)
+            hop.restore(snapshot)
+            self.known.publish(hop.state.image(snapshot.epoch))
+            self._next[WEIGHTS] = min(max(start, snapshot.weights_offset), end)
+
+
+def _key_of(event: bytes) -> bytes | None:
+    """What a producer would key an event by: its anchor, else its user, as JSON has it."""
+    fields: Mapping[str, Any] = _event_key(event)
+    found = fields.get("anchor_id") or fields.get("user_id")
+    return bytes(found) if found is not None else None
