@@ -26,6 +26,10 @@ from tests.kafka import settings_of
 from tests.services import Session, start_or_skip
 
 LISTENERS = {"TLS": "SSL", "SECURE": "SASL_SSL", "LOGIN": "SASL_PLAINTEXT", "MUTUAL": "SSL"}
+RIGHTS = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ann;User:ANONYMOUS;User:CN=localhost",  # guest is let in and may do nothing
+}
 PASSWORD = "secret"  # noqa: S105 - of a broker that lives for a test
 WAIT_S = 30
 
@@ -49,8 +53,8 @@ class Secured(NamedTuple):
 @pytest.fixture(scope="module")
 def secured(service_session: Session, certificates: Certificates) -> Iterator[Secured]:
     folder = service_session.own_folder()
-    broker = KafkaBroker(folder, tls=certificates, users={"ann": PASSWORD}, java_options=QUICK)
-    broker.properties = more_listeners(broker, certificates)
+    broker = KafkaBroker(folder, tls=certificates, users={"ann": PASSWORD, "guest": PASSWORD}, java_options=QUICK)
+    broker.properties = more_listeners(broker, certificates) | RIGHTS
     start_or_skip(broker)
     yield Secured(broker, certificates, make_certificates(service_session.own_folder()))
     broker.kill()
@@ -193,6 +197,31 @@ def test_a_broker_that_asks_who_we_are_is_told_or_says_so(secured: Secured, adap
     """TLS 1.3 lets the client in first, so the refusal comes as an alert or as a closed connection."""
     with pytest.raises((KafkaRefused, KafkaAway), match=r"kafka\.(certfile|security)"):
         adapter(secured.kafka("MUTUAL"))
+
+
+def test_who_may_not_do_it_is_told_so(secured: Secured, namespace: str) -> None:
+    """A topic that a user may not see is not called missing."""
+    ours = KafkaLog(settings_of(secured.kafka("SECURE"), namespace))
+    ours.create("ticks", 1)
+    ours.close()
+    kafka = secured.kafka("SECURE", username="guest")
+    log = KafkaLog(settings_of(kafka, namespace))
+    calls: list[Callable[[], object]] = [
+        lambda: log.partitions("ticks"),
+        lambda: log.create("ticks", 1),
+        lambda: log.create("scored", 1),
+        lambda: log.append("ticks", 0, [NewRecord(b"x")], 0),
+        lambda: log.read("ticks", 0, 0, 1),
+    ]
+    for call in calls:
+        with pytest.raises(KafkaRefused, match=r"grant|uthoriz"):
+            call()
+    log.close()
+    with BackgroundProducer(settings_of(kafka, namespace)) as producer, pytest.raises(KafkaRefused, match="grant"):
+        producer.send_all([Message("ticks", 0, b"x")])
+    code, said = create(kafka)
+    assert code == 1
+    assert "grant" in said
 
 
 def test_the_command_reads_all_of_it_from_the_environment(secured: Secured) -> None:

@@ -21,16 +21,16 @@ from rtrec.ports import LogAway
 PROBE_MS: Final = 10_000
 
 _LOGIN: Final = "the broker refuses the login of kafka.username: check it, kafka.password and kafka.sasl_mechanism"
-_GRANT: Final = "kafka.username may not do this: grant it (docs/operations.md lists what is needed)"
+GRANT: Final = "kafka.username may not do this: grant it (docs/operations.md lists what is needed)"
 _ADVICE: Final = {
     "SaslAuthenticationFailed": _LOGIN,
     "SaslAuthenticationFailedError": _LOGIN,
     "AuthenticationFailedError": _LOGIN,
     "UnsupportedSaslMechanismError": "the broker does not offer kafka.sasl_mechanism here",
     "IllegalSaslStateError": "the broker asks for no login on this port: kafka.security is SSL or PLAINTEXT here",
-    "TopicAuthorizationFailedError": _GRANT,
-    "GroupAuthorizationFailedError": _GRANT,
-    "ClusterAuthorizationFailedError": _GRANT,
+    "TopicAuthorizationFailedError": GRANT,
+    "GroupAuthorizationFailedError": GRANT,
+    "ClusterAuthorizationFailedError": GRANT,
     "MessageSizeTooLargeError": "the message is larger than its topic's max.message.bytes: `rtrec topics create` says "
     "what it should be",
     "RecordListTooLargeError": "the batch is larger than its topic's segment.bytes",

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from rtrec.adapters.kafka_faults import KafkaAway, KafkaRefused, probe, wording
+from rtrec.adapters.kafka_faults import GRANT, KafkaAway, KafkaRefused, probe, wording
 from rtrec.adapters.kafka_records import headers_of
 from rtrec.adapters.kafka_settings import for_aiokafka
 from rtrec.adapters.kafka_topics import MESSAGE_BYTES, name, table
@@ -75,7 +75,7 @@ class Publisher:
         await self._ready()
 
     async def publish(self, messages: Sequence[Message]) -> list[int]:
-        """Send messages and wait until all are acknowledged; their offsets.
+        """Send messages and wait until all are acknowledged; their offsets (-1: stored, but no longer known where).
 
         Raises KafkaAway or KafkaRefused for the first that fails (others may have been stored), LookupError for a
         topic or partition that is not there, ValueError where a key is missing (then nothing was sent).
@@ -161,6 +161,8 @@ class Publisher:
             found: set[int] | None = producer.client.cluster.partitions_for_topic(full)
             if found:
                 return found
+            if full in producer.client.cluster.unauthorized_topics:
+                raise KafkaRefused(f"{full}: {GRANT}")
             if look:
                 await asyncio.sleep(LOOK_S)
             producer.client.add_topic(full)

@@ -43,6 +43,7 @@ class Readers:
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
         self._idle: list[_Reader] = []
+        self._closed = False
         self._lock = threading.Lock()
         self._lent = threading.BoundedSemaphore(MOST)
 
@@ -57,9 +58,9 @@ class Readers:
             return reader.read(topic, partition, offset, max_records)
 
     def close(self) -> None:
-        """Close what is not lent."""
+        """Close what is not lent, and what is lent when it comes back."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._closed = self._idle, [], True
         for reader in idle:
             reader.close()
 
@@ -89,6 +90,9 @@ class Readers:
     def _give_back(self, reader: "_Reader") -> None:
         with self._lock:
             self._idle.append(reader)
+            closed = self._closed
+        if closed:
+            self.close()
 
 
 class _Reader:

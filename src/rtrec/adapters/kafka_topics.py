@@ -206,8 +206,17 @@ def make(settings: Settings, admin: "KafkaAdminClient", row: Topic, *, dry_run: 
 
 
 def found_partitions(admin: "KafkaAdminClient", topics: Sequence[str]) -> dict[str, int]:
-    """How many partitions each of these topics has, of those that stand."""
-    return {one["name"]: len(one["partitions"]) for one in admin.describe_topics(topics) if not one["error_code"]}
+    """How many partitions each of these topics has, of those that stand; raises the client's error for others."""
+    from kafka.errors import for_code  # noqa: PLC0415 - with the client
+
+    found = {}
+    for one in admin.describe_topics(topics):
+        error = _error(one["error_code"])
+        if error and error != "UnknownTopicOrPartitionError":
+            raise for_code(one["error_code"])(one["name"])
+        if not error:
+            found[one["name"]] = len(one["partitions"])
+    return found
 
 
 def _found_configs(admin: "KafkaAdminClient", topics: Sequence[str]) -> dict[str, Mapping[str, Any]]:
