@@ -25,6 +25,7 @@ from yarl import URL
 from rtrec.adapters.kafka_settings import for_faust
 from rtrec.adapters.redis_client import connect, policy_fault
 from rtrec.adapters.redis_store import RedisStore
+from rtrec.runtime.cluster.health import Health
 from rtrec.runtime.cluster.host import StageHost
 from rtrec.runtime.cluster.table import STAGES
 from rtrec.runtime.cluster.transport import Batches, BatchTransport
@@ -37,6 +38,7 @@ POLL_RECORDS: Final = 20_000
 FETCH_BYTES: Final = 8 << 20
 HEARTBEATS_A_SESSION: Final = 5
 RELOAD_S: Final = 1.0
+GRACE_S: Final = 1.0
 _log = logging.getLogger("rtrec.app")
 
 
@@ -64,6 +66,11 @@ class StageApp(faust.App):  # type: ignore[misc]
         """Watch, once there is a loop."""
         await super().on_first_start()
         self.watchdog.start()
+
+    async def stop(self) -> None:
+        """End, within the time that there is: what is committed by then is all that matters."""
+        self.watchdog.end_within(self.host.settings.cluster.drain_ms / 1_000 + GRACE_S)
+        await super().stop()
 
     async def on_stop(self) -> None:
         """End the host in good order; Faust has let the partitions go."""
@@ -99,7 +106,7 @@ def stage_app(stage: str, environ: Mapping[str, str] | None = None) -> StageApp:
     app.watchdog = Watchdog(cluster.stall_ms / 1_000)
     app.host = _host(stage, settings, app.watchdog)
     names = [cluster.namespace + topic for topic in STAGES[stage].topics(settings)]
-    watched = Watched(file, environ, settings)
+    watched, health = Watched(file, environ, settings), Health(environ)
 
     @app.agent(app.topic(*names, schema=Batches()), name=f"rtrec.{stage}")  # type: ignore[untyped-decorator]
     async def take(stream: Any) -> None:
@@ -110,6 +117,7 @@ def stage_app(stage: str, environ: Mapping[str, str] | None = None) -> StageApp:
     @app.timer(RELOAD_S)  # type: ignore[untyped-decorator]
     async def look() -> None:
         app.watchdog.beat(app.host.workers.values())
+        health.beat(app.host.workers.values())
         if (changed := watched()) is not None:
             app.host.change(changed)
 

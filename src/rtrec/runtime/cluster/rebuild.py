@@ -120,11 +120,9 @@ def _require_stopped(settings: Settings, stage: str) -> None:
     group = name(settings, f"rtrec-{stage}")
     admin = admin_client(settings.kafka)
     try:
-        described = admin.describe_consumer_groups([group])
+        members = admin.describe_groups([group])[group]["members"]
     finally:
         admin.close()
-    found = described[group] if isinstance(described, dict) else described[0]
-    members = found.members if hasattr(found, "members") else found["members"]
     if members:
         raise StillWorking(f"group {group} has {len(members)} members: stop the stage's workers first")
 

@@ -64,6 +64,13 @@ class Watchdog:
         _log.error("beginning anew: %s", reason)
         self._begin()
 
+    def end_within(self, seconds: float) -> None:
+        """End the process after so long, if it has not ended by itself: the broker is slow to say good-bye at times."""
+        self.stop()
+        timer = threading.Timer(seconds, os._exit, (0,))
+        timer.daemon = True
+        timer.start()
+
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
             still_s = time.monotonic() - min(self._beat_s, self._moved_s)
