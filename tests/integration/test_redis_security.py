@@ -57,10 +57,11 @@ def works(settings: Redis, namespace: str = "") -> bool:
         assert policy_fault(client) is None
         store.clear(OWNER)
         epoch = store.acquire(OWNER).epoch
-        writes = Writes({"a/x": b"1" * 100_000}, {"x": 0.1})
+        records = {f"a/{i:03}": b"1" * 1_000 for i in range(200)}
+        writes = Writes(dict(records), {"x": 0.1})
         assert store.commit(OWNER, epoch, {"events": (0, 5)}, writes) is Verdict.OK
-        assert list(store.scan(OWNER)) == [("a/x", b"1" * 100_000)]
-        assert store.get_many([(OWNER, ["a/x"]), (Owner("heat", 1), ["a/x"])])[0] == [b"1" * 100_000]
+        assert dict(store.scan(OWNER)) == records
+        assert store.get_many([(OWNER, ["a/000"]), (Owner("heat", 1), ["a/000"])]) == [[b"1" * 1_000], [None]]
         return store.top(OWNER, 9) == [("x", 0.1)]
 
 

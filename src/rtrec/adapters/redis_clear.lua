@@ -3,8 +3,9 @@
 -- Gives 0, and does nothing, where a commit has added a class since: every key must be named.
 
 if redis.call('SCARD', KEYS[4]) ~= tonumber(ARGV[1]) then return 0 end
-local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
-local commits = redis.call('HINCRBY', KEYS[1], 'commits', 1)
+local stored = redis.call('HMGET', KEYS[1], 'epoch', 'commits')
+local epoch, commits = string.format('%d', (stored[1] or 0) + 1), string.format('%d', (stored[2] or 0) + 1)
+redis.call('HSET', KEYS[1], 'epoch', epoch)
 for number = 1, #KEYS do redis.call('UNLINK', KEYS[number]) end
-redis.call('HSET', KEYS[1], 'epoch', string.format('%d', epoch), 'commits', string.format('%d', commits))
+redis.call('HSET', KEYS[1], 'epoch', epoch, 'commits', commits, 'done', commits)
 return 1

@@ -16,6 +16,7 @@ from redis.connection import SSLConnection, parse_url
 from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 
+from rtrec.adapters.redis_connection import Pool
 from rtrec.adapters.redis_faults import StoreRefused, known
 from rtrec.settings_cluster import Redis
 
@@ -35,9 +36,9 @@ def connect(settings: Redis) -> Client:
     StoreAway: nobody answers.
     """
     address = _address(settings)
-    options = _options(settings, tls=address.get("connection_class") is SSLConnection)
+    options = _options(settings, address)
     where = place(address)
-    client: Client = redis.Redis.from_url(settings.url, **options)
+    client: Client = redis.Redis.from_pool(Pool.from_url(settings.url, **options))
     try:
         facts = client.info()
         _check_version(facts, where)
@@ -58,7 +59,7 @@ def connect(settings: Redis) -> Client:
     return client
 
 
-def command(client: Any, *words: str | bytes | int) -> Any:
+def command(client: Any, *words: str | bytes | float) -> Any:
     """The answer to one command, in a cluster from the node that has its keys."""
     return client.execute_command(*words)
 
@@ -100,12 +101,13 @@ def _address(settings: Redis) -> dict[str, Any]:
         raise ValueError(f"redis.url: {error}") from error
 
 
-def _options(settings: Redis, *, tls: bool) -> dict[str, Any]:
-    timeout_s = settings.timeout_ms / 1_000
+def _options(settings: Redis, address: dict[str, Any]) -> dict[str, Any]:
+    timeout_s, tls = settings.timeout_ms / 1_000, address.get("connection_class") is SSLConnection
     options: dict[str, Any] = {
-        "socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "socket_keepalive": True, "protocol": 2,
-        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "protocol": 2, "retry": Retry(NoBackoff(), 0),
     }  # fmt: skip
+    if "path" not in address:
+        options["socket_keepalive"] = True
     if settings.cafile:
         if not tls:
             raise ValueError("redis.cafile is set, but redis.url has no TLS: write rediss://")
@@ -121,7 +123,7 @@ def _connect_cluster(url: str, database: int, options: dict[str, Any]) -> redis.
     if database != 0:
         raise ValueError(f"redis.url: no database {database} there: a cluster's is 0")
     # While a node is away, the slots of the others are served.
-    return redis.RedisCluster.from_url(url, require_full_coverage=False, **options)
+    return redis.RedisCluster.from_url(url, require_full_coverage=False, connection_pool_class=Pool, **options)
 
 
 def _check_version(facts: dict[str, Any], where: str) -> None:

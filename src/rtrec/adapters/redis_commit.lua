@@ -1,9 +1,10 @@
 -- The fenced commit: verdicts in the order of rtrec.ports (sqlite_store.judge is the same in Python), then all writes.
--- Nothing is written before the verdict, and the first write is one that a full or demoted server refuses.
+-- Nothing is written before the verdict, and the first write is one that a full or demoted server refuses. It sets
+-- `commits`, the last one `done`: they differ where a server has loaded a part of a commit (redis_store, *Durability*).
 --
 -- KEYS: meta, rank, changed, classes, then one hash of records per class that is written
 -- ARGV: in MessagePack: epoch, {{topic, first, next}, …}, {{class, {field put, …}, {field deleted, …}}, …},
---       {score, member, score, member, …}, {member removed, …};
+--       {score, member, score, member, …}, {member removed, …}, scores as text;
 --       then the values of the fields put, in order: Lua hashes every byte of a string that it makes, so each is made once
 
 local ARGUMENTS = 4000 -- of one call: unpack takes 8,000 at most; even, so that pairs stay together
@@ -16,13 +17,13 @@ local function calls(command, key, arguments)
   end
 end
 
-local fields = {'epoch'}
-for number, input in ipairs(inputs) do fields[number + 1] = 'next:' .. input[1] end
+local fields = {'epoch', 'commits'}
+for number, input in ipairs(inputs) do fields[number + 2] = 'next:' .. input[1] end
 local stored = redis.call('HMGET', meta, unpack(fields))
 if epoch < tonumber(stored[1] or 0) then return 'fenced' end
 local read, behind, gap, overlap = false, true, false, false
 for number, input in ipairs(inputs) do
-  local first, next, stands = input[2], input[3], tonumber(stored[number + 1] or 0)
+  local first, next, stands = input[2], input[3], tonumber(stored[number + 2] or 0)
   read = read or first ~= next
   behind = behind and next <= stands
   gap = gap or first > stands
@@ -32,11 +33,8 @@ if read and behind then return 'duplicate' end
 if read and gap then return 'gap' end
 if read and overlap then return 'overlap' end
 
-local commit = redis.call('HINCRBY', meta, 'commits', 1)
-redis.call('HSET', meta, 'epoch', epoch)
-for _, input in ipairs(inputs) do
-  if input[3] > input[2] then redis.call('HSET', meta, 'next:' .. input[1], input[3]) end
-end
+local commit = string.format('%d', tonumber(stored[2] or 0) + 1) -- a number would be turned into text at each use
+redis.call('HSET', meta, 'epoch', epoch, 'commits', commit)
 local value = 1
 for number, record in ipairs(records) do
   local class, puts, deletes = unpack(record)
@@ -56,4 +54,13 @@ for place = 1, #ranks, 2 do ranks[place] = commit end
 calls('ZADD', changed, ranks)
 calls('ZREM', rank, removals)
 calls('ZREM', changed, removals)
+
+local last = {'done', commit}
+for _, input in ipairs(inputs) do
+  if input[3] > input[2] then
+    last[#last + 1] = 'next:' .. input[1]
+    last[#last + 1] = input[3]
+  end
+end
+redis.call('HSET', meta, unpack(last))
 return 'ok'

@@ -2,6 +2,7 @@
 
 - `StoreAway`: unreachable, late, loading, out of memory, demoted, without quorum: the caller tries again later.
 - `StoreRefused`: password, rights, certificate or version: somebody has to change something first.
+- `StoreTorn`: what is stored cannot be relied on; somebody has to rebuild it.
 - Anything else is a fault of ours and stays what it is.
 """
 
@@ -38,6 +39,10 @@ _CODES: Final = re.compile(
 
 class StoreRefused(PermissionError):
     """The store does not let us in, or cannot be used; trying again alone does not help."""
+
+
+class StoreTorn(RuntimeError):
+    """A server has loaded a part of a commit: this owner's state has to be rebuilt."""
 
 
 def known(error: Exception, where: str) -> OSError | None:

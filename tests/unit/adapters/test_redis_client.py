@@ -1,14 +1,18 @@
 """What is connected to, and what is said about settings and servers that will not do."""
 
+from pathlib import Path
+
 import pytest
 import redis
 
 from rtrec.adapters.redis_client import command, connect, policy_fault
+from rtrec.adapters.redis_connection import PIECE_BYTES
 from rtrec.adapters.redis_faults import StoreRefused, known
 from rtrec.ports import StoreAway
 from rtrec.settings_cluster import Redis
 from services.part import free_port
 from services.redis_server import RedisServer
+from tests.services import start_or_skip
 
 
 def test_a_cluster_is_recognised(redis_url: str, redis_cluster_url: str) -> None:
@@ -22,6 +26,32 @@ def test_answers_are_bytes(redis_url: str, namespace: str) -> None:
     with connect(Redis(url=redis_url)) as client:
         command(client, "SET", f"{namespace}x", b"\xff\x00")
         assert command(client, "GET", f"{namespace}x") == b"\xff\x00"
+
+
+def test_a_command_of_many_arguments_arrives_as_it_was_given(
+    redis_url: str, redis_cluster_url: str, namespace: str
+) -> None:
+    """It travels in pieces: of every kind that is sent, empty ones and ones larger than a piece among them."""
+    given = [*range(100), "é", "", b"", b"\xff\r\n", b"x" * PIECE_BYTES, 0.1, *[b"y" * 1_000] * 200]
+    stored = [one if isinstance(one, bytes) else str(one).encode() for one in given]
+    for url in (redis_url, redis_cluster_url):
+        with connect(Redis(url=url)) as client:
+            command(client, "RPUSH", f"{namespace}x", *given)
+            assert command(client, "LRANGE", f"{namespace}x", 0, -1) == stored
+
+
+def test_a_socket_of_this_machine(tmp_path: Path) -> None:
+    socket = tmp_path / "redis.sock"
+    server = RedisServer(tmp_path / "server", directives={"unixsocket": str(socket)})
+    start_or_skip(server)
+    try:
+        with connect(Redis(url=f"unix://{socket}")) as client:
+            assert command(client, "PING") is True
+            assert command(client, "RPUSH", "x", *range(100)) == 100
+    finally:
+        server.stop()
+    with pytest.raises(StoreAway, match="redis at /"):
+        connect(Redis(url=f"unix://{socket}"))
 
 
 @pytest.mark.parametrize(

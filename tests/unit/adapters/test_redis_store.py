@@ -56,7 +56,8 @@ def test_an_owners_keys_share_a_hash_tag_and_records_lie_by_class(
     }
     assert command(client, "HGETALL", f"{tag}:r:a") == {b"x": b"1", b"x/y": b"2"}
     assert command(client, "HGETALL", f"{tag}:r:") == {b"meta": b"4", b"/odd": b"5"}
-    assert command(client, "HGETALL", f"{tag}:meta") == {b"epoch": b"1", b"commits": b"1", b"next:events": b"7"}
+    meta = {b"epoch": b"1", b"commits": b"1", b"done": b"1", b"next:events": b"7"}
+    assert command(client, "HGETALL", f"{tag}:meta") == meta
     assert store.get(OWNER, list(puts)) == list(puts.values())
 
 
