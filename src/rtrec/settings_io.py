@@ -11,6 +11,7 @@ Rules
 
 import json
 import math
+import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -69,6 +70,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         usable[section] = {}
         for key, value in values.items():
             where = f"{section}.{key}"
+            if where in sources and key in keys and _base(keys[key]) is str and not isinstance(value, str):
+                value = environ[sources[where]]  # noqa: PLW2901 - a text may look like a number: a password, say
             found = list(faults_of(keys[key], value, where)) if key in keys else [_unknown(where, keys)]
             if not found:
                 usable[section][key] = value
@@ -78,6 +81,18 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def masked(settings: Settings) -> Settings:
+    """The settings as they may be shown: what is secret is replaced by stars.
+
+    >>> masked(load(None, {"RTREC_REDIS": "redis://:secret@host:1"})).redis.url
+    'redis://:***@host:1'
+    """
+    kafka, redis = settings.kafka, settings.redis
+    kafka = msgspec.structs.replace(kafka, password="***" if kafka.password else "")
+    redis = msgspec.structs.replace(redis, url=re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", redis.url))
+    return msgspec.structs.replace(settings, kafka=kafka, redis=redis)
 
 
 def as_toml(settings: Settings, *, explained: bool = False) -> str:

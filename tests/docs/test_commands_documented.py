@@ -49,6 +49,9 @@ def test_every_command_of_the_contract_is_there() -> None:
         "config",
         "mapping",
         "topics",
+        "stage",
+        "serve",
+        "rebuild",
     }
     assert {path.split()[1] for path, _ in EVERY[1:]} == contract
 

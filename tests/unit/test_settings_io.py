@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtrec.settings import HEADS, METRICS, Attribute, Features, Heat, Labels, Settings, Variants
-from rtrec.settings_io import SettingsError, as_toml, load
+from rtrec.settings_io import SettingsError, as_toml, load, masked
 
 
 def written(folder: Path, text: str) -> Path:
@@ -68,7 +68,7 @@ def test_what_is_not_toml_is_one_fault(tmp_path: Path, content: bytes) -> None:
         ("[learner]\nalpha = 0", "learner.alpha: expected a number > 0, got 0"),
         ("[log]\nkeep_ms = 10000000000000000", "log.keep_ms: expected an integer ≥ 0, got 10000000000000000"),
         ("[log]\nkeep_ms = 2020-01-01", 'log.keep_ms: expected an integer ≥ 0, got "2020-01-01"'),
-        ("[server]\nhots = 1", "server.hots: unknown; known are host, port"),
+        ("[server]\nhots = 1", "server.hots: unknown; known are host, port, open"),
         ("heat = 3", "heat: expected a table, got 3"),
         ("[heat.weights]\nviews = -1", "heat.weights.views: expected a number ≥ 0, got -1"),
         ("[features]\nattributes = [{of = 'user'}]", "features.attributes[0].name: missing"),
@@ -171,3 +171,15 @@ def test_what_is_written_reads_back_the_same(
 ) -> None:
     path = written(tmp_path_factory.mktemp("settings"), as_toml(settings, explained=explained))
     assert load(path, {}) == settings
+
+
+def test_a_text_that_looks_like_a_number_stays_a_text() -> None:
+    assert load(None, {"RTREC_KAFKA_PASSWORD": "12345"}).kafka.password == "12345"  # noqa: S105 - no real one
+
+
+def test_secrets_are_not_shown() -> None:
+    environ = {"RTREC_KAFKA_PASSWORD": "pencil", "RTREC_REDIS": "rediss://me:ink@host:1/0"}
+    shown = as_toml(masked(load(None, environ)))
+    assert "pencil" not in shown
+    assert "ink" not in shown
+    assert "rediss://me:***@host:1/0" in shown

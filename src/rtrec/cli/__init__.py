@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "digest": "SHA-256 over a folder's canonical state, whole and by part.",
     "serve": "The API of a cluster: scores from memory, events into Kafka.",
     "stage": "One stage of a cluster, on Kafka, Faust and Redis, until it is told to end.",
-    "rebuild": "State recomputed from a cluster's log, with the stages stopped.",
+    "rebuild": "Recompute stages' state from their own stored input, up to where they stood.",
     "simulate": "Write a synthetic platform's events: rooms, feeds, clicks by taste, views, gifts.",
     "deadletters": "Events that were refused: look at them, and send them again.",
     "mapping": "Mappings of source topics into our events, and what they make of messages.",

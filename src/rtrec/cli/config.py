@@ -8,7 +8,7 @@ import msgspec
 
 from rtrec.cli import options
 from rtrec.cli.output import emit
-from rtrec.settings_io import SettingsError, as_toml, load
+from rtrec.settings_io import SettingsError, as_toml, load, masked
 
 
 @click.group("config")
@@ -21,8 +21,8 @@ def command() -> None:
 @click.option("--explain", is_flag=True, help="With what each setting means.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON document.")
 def show(config: Path | None, *, explain: bool, as_json: bool) -> None:
-    """Print every setting in force, as TOML that can be a configuration file."""
-    settings = options.settings_of(config)
+    """Print every setting in force, as TOML that can be a configuration file; secrets as stars."""
+    settings = masked(options.settings_of(config))
     click.echo(msgspec.json.encode(settings) if as_json else as_toml(settings, explained=explain).rstrip())
 
 
