@@ -70,6 +70,7 @@ class ArchiveWorker(Worker):
 
     async def idle(self) -> None:
         """Write when it is time."""
+        await self.audit(self.io.store, {EXAMPLES: self._committed})
         if 1_000 * (time.monotonic() - self._written_s) >= self.io.settings.archive.flush_ms:
             await self._write()
 

@@ -28,6 +28,7 @@ class HeatWorker(HopWorker):
 
     async def idle(self) -> None:
         """Rank anew if there are new weights."""
+        await super().idle()
         settings, hop = self._reranked, self.hop
         if settings is None or not isinstance(hop, HeatHop):
             return

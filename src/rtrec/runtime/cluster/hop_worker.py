@@ -76,6 +76,10 @@ class HopWorker(Worker):
             raise refused(self.owner, verdict, self._epoch, inputs)
         self.next |= {topic: next_ for topic, (_, next_) in inputs.items()}
 
+    async def idle(self) -> None:
+        """Look whether the store has kept what it acknowledged."""
+        await self.audit(self.io.store, self.next)
+
     async def _send_outbox(self, hop: Hop) -> None:
         if waiting := hop.outbox():
             await self.io.publish(waiting)

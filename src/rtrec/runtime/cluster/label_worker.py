@@ -16,6 +16,7 @@ class LabelWorker(HopWorker):
 
     async def idle(self) -> None:
         """Append a tick when no event came for a while and a label is due by the wall clock."""
+        await super().idle()
         hop, quiet_ms, now_s = self.hop, self.io.settings.cluster.quiet_ms, time.monotonic()
         if self.counts["events"] != self._events or self.waiting:
             self._events, self._busy_s = self.counts["events"], now_s

@@ -95,6 +95,8 @@ class LearnWorker(Worker):
             if 1_000 * (now_s - self._snapshot_s) >= settings.registry.snapshot_ms:
                 self._snapshot_s = now_s
                 await self.snapshot()
+            if not self._unsure:
+                await self.audit(self.io.store, {EXAMPLES: self._committed})
             self.trouble = None
         except OSError as error:
             self.trouble, self._unsure = str(error), True

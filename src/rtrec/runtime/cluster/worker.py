@@ -11,6 +11,8 @@ Rules
   partition is no longer its own, and takes it back only then.
 - Input that begins after where the store stands (a store that lost its newest commits) cannot be gone on with: the
   process begins anew (`restart`), which reads from the store's offset.
+- A store may lose commits that it had acknowledged (Redis that syncs each second, killed). While input comes the next
+  commit meets the gap; for when none comes, the worker looks now and then (`audit`).
 - `release` lets the turn at hand end, and nothing after it begin.
 """
 
@@ -18,11 +20,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from rtrec.ports import Owner, Record, Verdict
+from rtrec.ports import Owner, Record, StateStore, Verdict
 
 QUEUED_BYTES: Final = 32 << 20
 RECORD_BYTES: Final = 200
@@ -32,11 +34,16 @@ EVENT_BYTES: Final = 300
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 5.0
 FENCED_S: Final = 4.0
+AUDIT_S: Final = 5.0
 _log = logging.getLogger("rtrec.worker")
 
 
 class Fenced(RuntimeError):
     """The store refused a commit: somebody else has taken the owner over."""
+
+
+class Lost(RuntimeError):
+    """The store stands before what it had acknowledged."""
 
 
 class Delivered(NamedTuple):
@@ -59,7 +66,7 @@ class Worker:
     ) -> None:
         self.owner, self.topic = owner, topic
         self.trouble: str | None = "not taken over yet"
-        self.moved_s = time.monotonic()
+        self.moved_s = self._audited_s = time.monotonic()
         self._reading_from, self._batch_events, self._restart = begins, batch_events, restart
         self._queue: deque[Delivered] = deque()
         self._queued_bytes = 0
@@ -87,8 +94,17 @@ class Worker:
     async def last(self) -> None:
         """After the last turn of a worker that ends in good order."""
 
-    idle_s: float | None = None
-    """Seconds after which `idle` is called though nothing came; None: never."""
+    idle_s: float = 2.0
+    """Seconds after which `idle` is called though nothing came."""
+
+    async def audit(self, store: StateStore, committed: Mapping[str, int]) -> None:
+        """Look whether the store still stands where it was committed, every `AUDIT_S`; Lost if it does not."""
+        if time.monotonic() - self._audited_s < AUDIT_S:
+            return
+        self._audited_s = time.monotonic()
+        stands = await asyncio.to_thread(store.offsets, self.owner)
+        if any(stands.get(topic, 0) < offset for topic, offset in committed.items()):
+            raise Lost(f"{self.owner}: the store stands at {dict(stands)}, and had acknowledged {dict(committed)}")
 
     # Life
 
