@@ -109,7 +109,7 @@ def test_nothing_is_evicted_and_each_write_is_appended(services: ServiceSet) -> 
         client = Redis.from_url(redis.url)
         assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
         assert client.config_get("append*")["appendonly"] == "yes"
-        assert client.config_get("append*")["appendfsync"] == "everysec"
+        assert client.config_get("append*")["appendfsync"] == "always"
         assert client.config_get("bind")["bind"] == "127.0.0.1"
 
 
