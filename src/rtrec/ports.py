@@ -157,6 +157,9 @@ class FollowedStore(StateStore, Protocol):
         Numbers count an owner's commits from 1 and never go back; -1 gives all members. Removed ones are not named.
         """
 
+    def changed_many(self, requests: Sequence[tuple[Owner, int]]) -> list[tuple[int, list[str]]]:
+        """`changed` for several owners at once, each since its own number."""
+
     def clear(self, owner: Owner) -> None:
         """Forget everything of an owner but its epoch, which is raised by one, and the number of its commits."""
 

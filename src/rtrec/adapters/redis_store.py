@@ -132,16 +132,24 @@ class RedisStore:
         return [(member.decode(), float(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
 
     def changed(self, owner: Owner, since: int) -> tuple[int, list[str]]:
-        """As the port says; the number is read first, so that a commit in between is named again next time."""
-        commits, members = self._read(
-            lambda: self._pipelined(
-                [
-                    ("HGET", self._key(owner, "meta"), "commits"),
-                    ("ZRANGEBYSCORE", self._key(owner, "changed"), f"({since}", "+inf"),
-                ]
+        """As the port says."""
+        return self.changed_many([(owner, since)])[0]
+
+    def changed_many(self, requests: Sequence[tuple[Owner, int]]) -> list[tuple[int, list[str]]]:
+        """As the port says; a number is read first, so that a commit in between is named again next time."""
+        commands = [
+            words
+            for owner, since in requests
+            for words in (
+                ("HGET", self._key(owner, "meta"), "commits"),
+                ("ZRANGEBYSCORE", self._key(owner, "changed"), f"({since}", "+inf"),
             )
-        )
-        return int(commits or 0), [member.decode() for member in members]
+        ]
+        found = self._read(lambda: self._pipelined(commands))
+        return [
+            (int(commits or 0), [member.decode() for member in members])
+            for commits, members in zip(found[::2], found[1::2], strict=True)
+        ]
 
     def clear(self, owner: Owner) -> None:
         """As the port says; whoever holds the owner is fenced off."""

@@ -142,7 +142,7 @@ class Scorer:
     def _follow_anchors(self) -> None:
         """Read the anchors that changed since the last time."""
         owners = [Owner("heat", partition) for partition in range(len(self._since))]
-        changed = [self._store.changed(owner, since) for owner, since in zip(owners, self._since, strict=True)]
+        changed = self._store.changed_many(list(zip(owners, self._since, strict=True)))
         requests = [
             (owner, [f"{kind}/{name}" for name in names for kind in "am"])
             for owner, (_, names) in zip(owners, changed, strict=True)
