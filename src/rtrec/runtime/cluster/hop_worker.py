@@ -68,6 +68,8 @@ class HopWorker(Worker):
         await self.commit(inputs, turn.writes)
         await self._send_outbox(hop)
         self._count(turn)
+        if any(len(found) == SIDE_RECORDS for topic, found in batch.items() if topic != self.topic):
+            self.wake()  # more of a side topic waits
 
     async def commit(self, inputs: dict[str, tuple[int, int]], writes: Writes) -> None:
         """Commit, and move `next` on; Fenced where the store refuses."""

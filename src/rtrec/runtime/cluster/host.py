@@ -12,10 +12,11 @@ Rules
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from rtrec.adapters import kafka_publisher
+from rtrec.adapters.kafka_faults import KafkaAway, wording
 from rtrec.adapters.kafka_publisher import Publisher
 from rtrec.adapters.kafka_settings import for_aiokafka
 from rtrec.adapters.kafka_topics import CONTROL, name
@@ -30,9 +31,11 @@ from rtrec.settings import Settings
 from rtrec.stages.hops.hop import Message
 from rtrec.stages.messages import Record
 
+T = TypeVar("T")
 Place = tuple[str, int]
 """Topic without namespace, partition."""
 AGAIN_S: Final = 1.0
+PUBLISH_S: Final = 10.0
 _log = logging.getLogger("rtrec.host")
 
 
@@ -55,7 +58,15 @@ class StageHost:
         self._started = False
 
     async def _publish(self, messages: Sequence[Message]) -> list[int]:
-        return await self._publisher.publish([kafka_publisher.Message(*one) for one in messages])
+        """Publish, or say after a while that it cannot be: what waits without a word looks like a stall.
+
+        What was not acknowledged may still be stored; consumers know it when it is sent again.
+        """
+        try:
+            async with asyncio.timeout(PUBLISH_S):
+                return await self._publisher.publish([kafka_publisher.Message(*one) for one in messages])
+        except TimeoutError:
+            raise KafkaAway(f"{self.stage}: not acknowledged within {PUBLISH_S:.0f} s") from None
 
     async def assigned(self, places: Iterable[Place]) -> dict[Place, int]:
         """Make a worker for each partition; where reading it begins."""
@@ -65,8 +76,9 @@ class StageHost:
             self.sides.start()
         wanted = sorted(places)
         begins: dict[Place, int] = {}
-        for place, start, end in await self._bounds(wanted):
-            at = await self._begins(place, start, end)
+        stored = {place: await self._offsets(place) for place in wanted}  # before the log's ends, which go on growing
+        for place, start, end in await self._patiently(lambda: self._bounds(wanted)):
+            at = await self._begins(place, stored[place], start, end)
             worker = STAGES[self.stage].make(Where(*place, start, at), self._io)
             self.workers[place], begins[place] = worker, at
             worker.start()
@@ -101,15 +113,18 @@ class StageHost:
             if isinstance(worker, HeatWorker):
                 worker.change(settings)
 
-    async def _begins(self, place: Place, start: int, end: int) -> int:
+    async def _offsets(self, place: Place) -> Mapping[str, int]:
+        owner = STAGES[self.stage].owner(*place)
+        return await self._patiently(lambda: asyncio.to_thread(self._store.offsets, owner))
+
+    async def _begins(self, place: Place, offsets: Mapping[str, int], start: int, end: int) -> int:
         """Where reading a partition begins, which must be in the log; its side topics are followed from there, too."""
         stage = STAGES[self.stage]
-        offsets = await self._patiently(lambda: self._store.offsets(stage.owner(*place)))
         for side, number in stage.sides(place[1]).items():
             self.sides.follow(side, number, 0 if side == CONTROL else offsets.get(side, 0))
         at: int = offsets.get(place[0], start)
         if self.stage == "learn" and place[0] in offsets:
-            at = await asyncio.to_thread(self._snapshot_offset, at, start)
+            at = await self._patiently(lambda: asyncio.to_thread(self._snapshot_offset, offsets[place[0]], start))
         if not start <= at <= end:
             message = (
                 f"ALARM: {stage.owner(*place)} stands at {at} of {name(self.settings, place[0])}:{place[1]}, whose log "
@@ -128,20 +143,22 @@ class StageHost:
         from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: PLC0415 - for those who connect
 
         consumer = AIOKafkaConsumer(**for_aiokafka(self.settings.kafka), group_id=None)
-        await consumer.start()
-        try:
-            named: dict[Any, Place] = {
-                TopicPartition(name(self.settings, topic), number): (topic, number) for topic, number in places
-            }
-            starts, ends = await consumer.beginning_offsets(list(named)), await consumer.end_offsets(list(named))
-            return [(place, starts[of], ends[of]) for of, place in named.items()]
-        finally:
-            await consumer.stop()
+        with wording(self.settings.kafka.bootstrap):
+            try:
+                await consumer.start()
+                named: dict[Any, Place] = {
+                    TopicPartition(name(self.settings, topic), number): (topic, number) for topic, number in places
+                }
+                starts, ends = await consumer.beginning_offsets(list(named)), await consumer.end_offsets(list(named))
+                return [(place, starts[of], ends[of]) for of, place in named.items()]
+            finally:
+                await consumer.stop()
 
-    async def _patiently(self, read: Callable[[], Any]) -> Any:
+    async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read as soon as store, brokers and registry can be read."""
         while True:
             try:
-                return await asyncio.to_thread(read)
+                return await read()
             except OSError as error:
                 _log.warning("%s: %s; again in %.0f s", self.stage, error, AGAIN_S)
                 await asyncio.sleep(AGAIN_S)

@@ -6,6 +6,8 @@ Rules
   own offset, and never waits behind events.
 - A partition of another topic is kept from its owner's offset on, and forgotten as the owner commits (`since` with a
   higher offset). One of which `FULL` records wait is paused.
+- An owner that asks for what was forgotten (its store lost the commit) has it read again; until then nothing is at
+  hand, never what comes after a gap.
 - Whoever reads on after a broken connection reads on from where it was.
 """
 
@@ -38,8 +40,10 @@ class Sides:
     def __init__(self, settings: Settings, wake: Callable[[str, int], None]) -> None:
         self._settings, self._wake = settings, wake
         self._buffers: dict[Place, list[Record]] = {}
+        self._starts: dict[Place, int] = {}
         self._positions: dict[Place, int] = {}
         self._assigned: set[Place] = set()
+        self._to_seek: set[Place] = set()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -58,22 +62,31 @@ class Sides:
     def follow(self, topic: str, partition: int, offset: int) -> None:
         """Read a partition from an offset on; one that is read already goes on."""
         if (topic, partition) not in self._buffers:
-            self._buffers[topic, partition], self._positions[topic, partition] = [], offset
+            self._begin((topic, partition), offset)
 
     def leave(self, topic: str, partition: int) -> None:
         """Read a partition no more; `control` stays."""
         if topic != CONTROL:
-            self._buffers.pop((topic, partition), None)
-            self._positions.pop((topic, partition), None)
+            for kept in (self._buffers, self._starts, self._positions):
+                kept.pop((topic, partition), None)
 
     def since(self, topic: str, partition: int, offset: int) -> list[Record]:
         """What is at hand from an offset on."""
-        buffer = self._buffers.get((topic, partition), [])
-        place = bisect_left(buffer, offset, key=attrgetter("offset"))
-        if topic != CONTROL:
-            del buffer[:place]
-            place = 0
-        return buffer[place:]
+        place, buffer = (topic, partition), self._buffers.get((topic, partition), [])
+        if offset < self._starts.get(place, 0):
+            self._begin(place, offset)
+            return []
+        found = bisect_left(buffer, offset, key=attrgetter("offset"))
+        if topic == CONTROL:
+            return buffer[found:]
+        if place in self._starts:
+            self._starts[place] = offset
+        del buffer[:found]
+        return buffer[:]
+
+    def _begin(self, place: Place, offset: int) -> None:
+        self._buffers[place], self._starts[place], self._positions[place] = [], offset, offset
+        self._to_seek.add(place)
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -96,7 +109,7 @@ class Sides:
         self._assigned = set()
         try:
             while not self._stopping:
-                if self._assigned != set(self._buffers):
+                if self._assigned != set(self._buffers) or self._to_seek:
                     self._assign(consumer)
                 if not self._buffers:
                     await asyncio.sleep(WAIT_MS / 1_000)
@@ -110,7 +123,7 @@ class Sides:
 
     def _assign(self, consumer: Any) -> None:
         """Read what is followed now. A new assignment forgets where the old one stood."""
-        self._assigned = set(self._buffers)
+        self._assigned, self._to_seek = set(self._buffers), set()
         consumer.assign([self._named(place) for place in self._assigned])
         for place in self._assigned:
             consumer.seek(self._named(place), self._positions[place])
@@ -122,7 +135,7 @@ class Sides:
 
     def _take(self, place: Place, records: list[Record]) -> None:
         buffer = self._buffers.get(place)
-        if buffer is None:
+        if buffer is None or place in self._to_seek:
             return
         buffer += [record for record in records if record.offset >= self._positions[place]]
         self._positions[place] = max(self._positions[place], records[-1].offset + 1)

@@ -13,6 +13,8 @@ Rules
   process begins anew (`restart`), which reads from the store's offset.
 - A store may lose commits that it had acknowledged (Redis that syncs each second, killed). While input comes the next
   commit meets the gap; for when none comes, the worker looks now and then (`audit`).
+- `trouble` is said until a turn has ended well: a worker that takes its owner over again and again for a broker that
+  is away does not stand still (`watchdog`).
 - `release` lets the turn at hand end, and nothing after it begin.
 """
 
@@ -145,20 +147,22 @@ class Worker:
     # The loop
 
     async def _run(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        failed, pause_s = True, FIRST_PAUSE_S
         while not self._stopping:
             try:
                 if not self._taken:
                     await self.take_over()
-                    self._taken, self.trouble = True, None
+                    self._taken = True
+                    self._wake.set()
                 await self._step()
-                pause_s, self.moved_s = FIRST_PAUSE_S, time.monotonic()
+                self.trouble = None if failed else self.trouble
+                failed, pause_s, self.moved_s = False, FIRST_PAUSE_S, time.monotonic()
             except Fenced as fenced:
-                self._taken, self.trouble = False, str(fenced)
+                failed, self._taken, self.trouble = True, False, str(fenced)
                 _log.warning("%s", fenced)
                 await self._pause(FENCED_S)
             except Exception as error:  # noqa: BLE001 - the stream goes on; what failed is said, and tried again
-                self._taken, self.trouble = False, f"{type(error).__name__}: {error}"
+                failed, self._taken, self.trouble = True, False, f"{type(error).__name__}: {error}"
                 expected = isinstance(error, OSError)
                 _log.log(
                     logging.WARNING if expected else logging.ERROR, "%s: %s; again in %.2f s", self.owner, self.trouble,
