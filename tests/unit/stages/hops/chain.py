@@ -4,7 +4,8 @@ Rules
 -----
 - A turn is an iterator that stops after each thing the world can see, so that a test can leave it there: for ever
   (a crash), or for a while (a zombie).
-- A worker that fails is thrown away; the next one takes a new epoch and loads from the store.
+- A worker that fails is thrown away; the next one takes a new epoch and loads from the store. Only a failed sending of
+  the outbox is no reason to.
 """
 
 from collections import Counter, defaultdict
@@ -153,9 +154,12 @@ class Worker:
         yield from self._send_outbox()
 
     def _send_outbox(self) -> Iterator[None]:
-        for message in self._chain.delivery(self.hop.outbox()):
-            self._chain.append(message)
-            yield
+        try:
+            for message in self._chain.delivery(self.hop.outbox()):
+                self._chain.append(message)
+                yield
+        except Lost:
+            return  # it waits, and goes out again after the next commit
         self.hop.published()
 
     def _read(self, limit: int) -> dict[str, list[Record]]:

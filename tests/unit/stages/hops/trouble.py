@@ -3,7 +3,7 @@
 Rules
 -----
 - Whatever is visible of a turn may be the last of it: a part of its messages, its commit, a part of its outbox.
-- A publication may fail: some of its messages are in their topics, in any order, and the worker is thrown away.
+- A publication may fail: some of its messages are in their topics, in any order.
 - A zombie goes on with its turn after others have taken its owner over. What was once sent may be sent again.
 """
 
@@ -32,6 +32,7 @@ class Trouble:
         self._rng, self._often = random.Random(seed), often
         self._workers: dict[Owner, Worker | Learner] = {}
         self._zombies: list[Iterator[None]] = []
+        self._failing: set[str] = set()
         chain.delivery = self._deliver
 
     def run(self, turns: int) -> None:
@@ -75,7 +76,7 @@ class Trouble:
         try:
             yield from doing
         except (Fenced, Lost) as error:
-            self.happened["fenced" if isinstance(error, Fenced) else "lost"] += 1
+            self.happened["fenced"] += isinstance(error, Fenced)
             if self._workers.get(owner) is worker:
                 del self._workers[owner]
 
@@ -112,10 +113,16 @@ class Trouble:
             self.chain.append(Message(topic, partition, record.value, key=record.key, headers=record.headers))
 
     def _deliver(self, messages: Sequence[Message]) -> Iterator[Message]:
-        """All, those of one partition in order; or some, and then it has failed."""
-        if messages and self._rng.random() < self._often / 4:
+        """All, those of one partition in order; or some, and then it has failed, and the next will as like as not."""
+        if not messages:
+            return
+        topic = messages[0].topic
+        if self._often and self._rng.random() < (0.5 if topic in self._failing else self._often / 3):
+            self._failing.add(topic)
+            self.happened["lost"] += 1
             yield from self._rng.sample(messages, self._rng.randrange(len(messages) + 1))
             raise Lost
-        partitions = sorted({message[:2] for message in messages}, key=lambda _: self._rng.random())
-        for one in partitions:
+        self._failing.discard(topic)
+        partitions = sorted({message[:2] for message in messages})
+        for one in self._rng.sample(partitions, len(partitions)):
             yield from (message for message in messages if message[:2] == one)
