@@ -85,8 +85,9 @@ def script(seed: int, events: int, *, sides: bool) -> list[Segment]:
         segments.append(_logged(rng, some))
         segments.append(Segment(EVENTS, with_hostile(rng.randrange(999), some)))
         now_ms = max(event["ts_ms"] for event in some)
-        if rng.random() < 0.6:
-            user_id = str(rng.choice([event["user_id"] for event in some if "user_id" in event]))
+        users = [str(event["user_id"]) for event in some if "user_id" in event]
+        if users and rng.random() < 0.6:
+            user_id = rng.choice(users)
             segments.append(Segment(CONTROL, [erase_message(user_id, now_ms - rng.choice([0, 61_000, 200_000]))[1]]))
         if rng.random() < 0.5:
             ticks = [str(now_ms + rng.randrange(60_000)).encode() for _ in range(rng.randrange(1, 3))]
