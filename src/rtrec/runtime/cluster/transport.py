@@ -7,7 +7,8 @@ Rules
 - Where to read is asked of the host at each assignment (`host.assigned`), never of the broker. Acknowledged lists
   are committed to the broker for outside tools, up to the first that is not.
 - Before partitions are revoked the host ends its turns (`host.release`), then what they acknowledged is committed.
-- Only committed records are read; a position outside the log is an error and no silent reset.
+- Only committed records are read; a position outside the log is an error and no silent reset. That a partition has
+  none is no error: it was assigned, brokers know no offset of it, and ours comes with the seek.
 - This file and `app` import Faust, which reads `sys.argv` when it is imported: nothing else may.
 """
 
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import aiokafka
 import faust
+from aiokafka.errors import NoOffsetForPartitionError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -70,8 +72,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
     async def _drain_messages(self, fetcher: Any) -> None:
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 - as Faust's own loop does
-                records, active = await self._wait_next_records(FETCH_S)
-                await asyncio.sleep(0)
+                records, active = await self._next_records()
                 if not records or self.should_stop or not self.flow_active:
                     continue
                 generation = self.app.consumer_generation_id
@@ -82,6 +83,15 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         except (*self.consumer_stopped_errors, asyncio.CancelledError):
             if not self.app.should_stop:
                 raise
+
+    async def _next_records(self) -> tuple[Any, set[TP] | None]:
+        """What was fetched. A partition that was assigned a moment ago has no position until we seek."""
+        try:
+            return await self._wait_next_records(FETCH_S)  # type: ignore[no-any-return]
+        except NoOffsetForPartitionError:
+            return None, None
+        finally:
+            await asyncio.sleep(0)
 
     async def _hand_on(self, tp: TP, found: list[Any], active: set[TP] | None, generation: int) -> None:
         """One partition's records as one message, without those that were read before a seek."""
