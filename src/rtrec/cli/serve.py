@@ -4,12 +4,17 @@ Rules
 -----
 - Without keys, which come later, it listens on loopback only, unless `server.open` says that the network is its own.
 - Each process follows the store and the topics for itself; they share the port, and nothing else.
-- SIGTERM and Ctrl-C end it alike: requests are answered, what they logged is sent.
+- SIGTERM and Ctrl-C end it alike: requests are answered, what they logged is sent, exit code 0.
+- While store or brokers are away at the start it waits, and can be ended.
 """
 
-import atexit
+import asyncio
 import logging
 import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,28 +66,55 @@ def _serve(listener: Any, workers: int) -> None:
 
     config = uvicorn.Config(
         "rtrec.cli.serve:application", factory=True, workers=workers, loop=loop_name(), http="httptools",
-        access_log=False, log_level="warning", lifespan="off", timeout_graceful_shutdown=GRACE_S, backlog=BACKLOG,
+        access_log=False, log_level="warning", lifespan="on", timeout_graceful_shutdown=GRACE_S, backlog=BACKLOG,
     )  # fmt: skip
-    server = uvicorn.Server(config)
     if workers == 1:
-        server.run(sockets=[listener])
+        # uvicorn raises the signal that ended it once more.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listener])
     else:
         Multiprocess(config, sockets=[listener]).run()
 
 
 def application() -> "FastAPI":
     """The application of one process, following the cluster and ready to answer."""
+    with _ended_at_once():
+        return _application()
+
+
+def _application() -> "FastAPI":
     from prometheus_client import CollectorRegistry  # noqa: PLC0415 - the server's imports: not for help
 
     from rtrec.adapters.prometheus import registry  # noqa: PLC0415
     from rtrec.api.app import create_app  # noqa: PLC0415
-    from rtrec.runtime.cluster.scorer import Scorer  # noqa: PLC0415
-    from rtrec.runtime.cluster.wiring import now_ms, store_of  # noqa: PLC0415
+    from rtrec.runtime.cluster.scorer import begin  # noqa: PLC0415
+    from rtrec.runtime.cluster.wiring import now_ms  # noqa: PLC0415
+    from rtrec.runtime.reload import Watched  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    file = os.environ.get("RTREC_CONFIG")
-    settings = load(Path(file) if file else None, os.environ)
-    scorer = Scorer(settings, store_of(settings), now_ms)
-    scorer.start()
-    atexit.register(scorer.stop)
-    return create_app(scorer, registry(CollectorRegistry()), settings)
+    file = Path(os.environ["RTREC_CONFIG"]) if os.environ.get("RTREC_CONFIG") else None
+    settings = load(file, os.environ)
+    scorer = begin(settings, now_ms, Watched(file, os.environ, settings))
+    app = create_app(scorer, registry(CollectorRegistry()), settings)
+
+    @asynccontextmanager
+    async def serving(_: "FastAPI") -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(scorer.stop)
+
+    app.router.lifespan_context = serving
+    return app
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """SIGTERM and Ctrl-C end the process: uvicorn would look at them only when the application is there."""
+    before = {number: signal.signal(number, lambda *_: sys.exit(0)) for number in (signal.SIGTERM, signal.SIGINT)}
+    if any(getattr(getattr(handler, "__self__", None), "should_exit", False) for handler in before.values()):
+        sys.exit(0)  # uvicorn was told a moment ago
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,9 +5,12 @@ Rules
 - Anchors are followed in memory (`follow`), or read on demand where nothing follows (a command on a folder).
 - A user's record is one read of the store; an erasure counts from the moment its message is known, expiry by
   the users' own newest event time.
-- When the store is away, what is known serves, and `degraded` says so: `stale` while it cannot be followed.
+- When the store is away, what is known serves, and `degraded` says so: `stale` when following has not succeeded for
+  `STALE_S`, judged when asked, for a call that hangs says nothing. While it is stale no request asks the store: they
+  share one event loop, and each would hold it up for a timeout.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -19,7 +22,7 @@ from rtrec.features import user_codec
 from rtrec.features.heat_rules import heat_rules
 from rtrec.features.user import UserRecord
 from rtrec.learning.weights import ScorerWeights, WeightsUpdate
-from rtrec.ports import StateStore
+from rtrec.ports import StateStore, StoreAway
 from rtrec.ranking.eligibility import Room, matches
 from rtrec.ranking.hot import hottest
 from rtrec.ranking.recall import PER_SOURCE, newest_rooms
@@ -36,6 +39,7 @@ from rtrec.stages.heat import newest_of
 from rtrec.stages.heat_ranking import rank_scores
 
 FOLLOWED_AT_ONCE: Final = 1_000
+STALE_S: Final = 2.0
 
 
 def version_of(settings: Settings) -> str:
@@ -60,8 +64,19 @@ class Knowledge:
         self.control.load(store.scan(CONTROL))
         self.users_ms = [0] * partitions
         self.events_offset = 0
-        self.followed = self.stale = False
+        self.followed = False
+        self.followed_s: float | None = None
+        """When the store was last known to be followed, by the monotonic clock; None where it need not be."""
         self.refresh_times()
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is known may be old."""
+        return self.followed_s is not None and time.monotonic() - self.followed_s > STALE_S
+
+    def _require_store(self) -> None:
+        if self.stale:
+            raise StoreAway("the store is away")
 
     def refresh_times(self) -> None:
         """Read the partitions' newest event times."""
@@ -108,6 +123,8 @@ class Knowledge:
         """
         asked = [one for one in anchors if not self.followed or one not in self.view.table.slots]
         try:
+            if asked:
+                self._require_store()
             for partition, records in self._parts.get(HEAT.stage, asked, "am"):
                 self.view.apply(records, 0, partition)
         except OSError:
@@ -116,6 +133,7 @@ class Knowledge:
 
     def record(self, user_id: str) -> UserRecord | None:
         """A user's record; None for one unknown, erased or expired."""
+        self._require_store()
         owner = self._parts.owner(PROFILE.stage, user_id)
         stored = self._store.get(owner, [profile.user_key(user_id)])[0]
         if stored is None:
@@ -158,6 +176,7 @@ class Knowledge:
                 ]
 
         try:
+            self._require_store()
             return hottest(self._parts.ranked(HEAT.stage), look, n)
         except OSError:
             if not self.followed:

@@ -6,6 +6,7 @@ Rules
   has no options of ours. RTREC_INSTANCE gives it a static membership.
 - The application is one agent that hands lists of records to the host; Faust's own offsets, tables and web server
   are not used.
+- It waits for store and brokers that are away when it starts.
 - What cannot be gone on with ends the process; `Watchdog` begins it anew when it stands still.
 """
 
@@ -22,11 +23,13 @@ from faust.app.base import BootStrategy
 from faust.worker import Worker
 from yarl import URL
 
-from rtrec.adapters.kafka_settings import for_faust
+from rtrec.adapters.kafka_faults import probe_now
+from rtrec.adapters.kafka_settings import for_aiokafka, for_faust
 from rtrec.adapters.redis_client import connect, policy_fault
 from rtrec.adapters.redis_store import RedisStore
 from rtrec.runtime.cluster.health import Health
 from rtrec.runtime.cluster.host import StageHost
+from rtrec.runtime.cluster.patience import patiently
 from rtrec.runtime.cluster.table import STAGES
 from rtrec.runtime.cluster.transport import Batches, BatchTransport
 from rtrec.runtime.cluster.watchdog import Watchdog
@@ -80,7 +83,7 @@ class StageApp(faust.App):  # type: ignore[misc]
 
 
 def stage_app(stage: str, environ: Mapping[str, str] | None = None) -> StageApp:
-    """The application of a stage. Nothing is connected yet."""
+    """The application of a stage, as soon as store and brokers answer."""
     environ = os.environ if environ is None else environ
     file = Path(environ["RTREC_CONFIG"]) if environ.get("RTREC_CONFIG") else None
     settings = load(file, environ)
@@ -125,7 +128,8 @@ def stage_app(stage: str, environ: Mapping[str, str] | None = None) -> StageApp:
 
 
 def _host(stage: str, settings: Settings, watchdog: Watchdog) -> StageHost:
-    client = connect(settings.redis)
+    client = patiently(lambda: connect(settings.redis))
+    patiently(lambda: probe_now(for_aiokafka(settings.kafka)))  # Faust would end
     if fault := policy_fault(client):
         _log.error("ALARM: %s", fault)
     store = RedisStore(client, settings.cluster.namespace)

@@ -3,34 +3,42 @@
 Rules
 -----
 - Anchors are followed by the numbers of their partitions' commits: what changed since is read, every `FOLLOW_S` at
-  most, and never for more than a sixth of the time. While the store is away what is known serves, `stale`.
+  most, and never for more than a sixth of the time. While the store is away what is known serves, `stale`. One that
+  comes back may have lost its newest commits and given their numbers to others: it is read from `LOST_COMMITS` before.
 - `control` is read whole at the start, then as it comes: a ban does not wait behind events.
 - Weights begin from the learner's newest snapshot and go on with the topic `weights` from where the snapshot was
   made; lower versions are refused, so nothing of a zombie's is taken. A learner that is away changes nothing.
-- Events, control messages and logged rows are acknowledged by Kafka before they count as stored.
-- It is ready when it has anchors, control and weights in memory and its kernels are warm.
+- Events and control messages are acknowledged by Kafka before they count as stored, within `APPEND_S`; when they were
+  not, whoever comes within `AWAY_S` is told so at once, and no thread waits. Logged rows that were not are dropped and
+  counted.
+- It is ready when it has anchors, control and weights in memory and its kernels are warm; `begin` waits for whoever is
+  away meanwhile. Heat weights, ranking and variants follow the settings' file.
 """
 
 import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
 from prometheus_client import Counter, Gauge, Histogram
 
+from rtrec.adapters.kafka_faults import KafkaAway, KafkaRefused
 from rtrec.adapters.kafka_log import KafkaLog
 from rtrec.adapters.kafka_producer import BackgroundProducer
 from rtrec.adapters.kafka_publisher import Message
 from rtrec.events.ids import partition_of
 from rtrec.learning.weights_wire import Arriving
-from rtrec.ports import FollowedStore, NewRecord, Owner
+from rtrec.ports import FollowedStore, NewRecord, Owner, Record
 from rtrec.runtime.cluster.learn_worker import FIGURES
 from rtrec.runtime.cluster.learn_worker import OWNER as LEARN
+from rtrec.runtime.cluster.patience import patiently
 from rtrec.runtime.cluster.sides import Sides
 from rtrec.runtime.cluster.snapshots import Snapshots
+from rtrec.runtime.cluster.wiring import store_of
 from rtrec.runtime.knowledge import Knowledge
 from rtrec.runtime.measure import Measured
 from rtrec.runtime.serving import Serving
@@ -41,7 +49,11 @@ from rtrec.stages.hops.profile import CONTROL
 
 FOLLOW_S: Final = 0.02
 REST_SHARE: Final = 5.0
-STALE_MS: Final = 2_000
+LOST_COMMITS: Final = 1_000
+STORE_MS: Final = 1_000
+"""A read at most: requests read their user's record on the event loop."""
+APPEND_S: Final = 5.0
+AWAY_S: Final = 1.0
 AGAIN_S: Final = 1.0
 SLOW_S: Final = 1.0
 IDLE_S: Final = 60.0
@@ -54,16 +66,22 @@ _event_key = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Scorer:
-    """One process. `serving` answers; `start` returns when it is ready."""
+    """One process. `serving` answers; `start` returns when it is ready.
 
-    def __init__(self, settings: Settings, store: FollowedStore, now_ms: Callable[[], int]) -> None:
-        self.settings, self._store, self._now_ms = settings, store, now_ms
-        self._log, self._producer = KafkaLog(settings), BackgroundProducer(settings)
-        self._snapshots = Snapshots(settings.registry, settings.cluster.namespace)
+    reload: new settings after a change, else None.
+    """
+
+    def __init__(
+        self, settings: Settings, store: FollowedStore, now_ms: Callable[[], int],
+        reload: Callable[[], Settings | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.settings, self._store, self._reload = settings, store, reload
         self.known = Knowledge(settings, store, now_ms, settings.cluster.partitions)
         self.serving = Serving(self.known, self._append, self._append_events)
-        self._since = [-1] * settings.cluster.partitions
-        self._followed_ms = 0
+        self._log, self._producer = KafkaLog(settings), BackgroundProducer(settings)
+        self._snapshots = Snapshots(settings.registry, settings.cluster.namespace)
+        self._since, self._unsure = [-1] * settings.cluster.partitions, False
+        self._away_s = -AWAY_S
         self._next = {CONTROL: 0, WEIGHTS: 0}
         self._arriving = Arriving()
         self._stopping = threading.Event()
@@ -99,11 +117,27 @@ class Scorer:
     # What is stored
 
     def _append(self, topic: str, key: bytes, value: bytes) -> int:
-        return self._producer.append(topic, 0, [NewRecord(value, key)])
+        with self._broker():
+            return self._producer.append(topic, 0, [NewRecord(value, key)], APPEND_S)
 
     def _append_events(self, events: list[bytes]) -> list[int]:
-        topic = next(topic for topic, mapping in self.settings.cluster.sources.items() if not mapping)
-        return self._producer.send_all([Message(topic, None, event, None, _key_of(event)) for event in events])
+        topic = next((topic for topic, mapping in self.settings.cluster.sources.items() if not mapping), None)
+        if topic is None:
+            raise KafkaRefused("cluster.sources names no topic of our own events: produce into one of its topics")
+        messages = [Message(topic, None, event, None, _key_of(event)) for event in events]
+        with self._broker():
+            return self._producer.send_all(messages, APPEND_S)
+
+    @contextmanager
+    def _broker(self) -> Iterator[None]:
+        """Around what is appended: refuses at once what comes shortly after the broker was found away."""
+        if time.monotonic() - self._away_s < AWAY_S:
+            raise KafkaAway(f"{self.settings.kafka.bootstrap}: no broker answered a moment ago")
+        try:
+            yield
+        except KafkaAway:
+            self._away_s = time.monotonic()
+            raise
 
     def _send_scored(self) -> None:
         queue, partitions = self.serving.queue, self.settings.cluster.partitions
@@ -114,7 +148,7 @@ class Scorer:
             messages = [Message(SCORED, partition_of(user, partitions), value) for user, value in taken]
             try:
                 self._producer.send_all(messages)
-            except OSError as error:
+            except (OSError, LookupError) as error:
                 self.serving.counts["dropped"] += len(messages)
                 _log.warning("logged rows of %d requests were not stored: %s", len(messages), error)
 
@@ -125,24 +159,29 @@ class Scorer:
         while not self._stopping.is_set():
             began_s = time.monotonic()
             try:
-                self._follow_anchors()
                 if began_s - slow_s >= SLOW_S:
                     slow_s = began_s
                     self._follow_slowly()
+                self._follow_anchors()
                 if began_s - idle_s >= IDLE_S:
                     idle_s = began_s
                     self.known.view.drop_idle()
                 pause_s = max(FOLLOW_S, REST_SHARE * (time.monotonic() - began_s))
-            except OSError as error:
-                _log.warning("following the store: %s; again in %.0f s", error, AGAIN_S)
-                pause_s = AGAIN_S
-            self.known.stale = self._now_ms() - self._followed_ms > STALE_MS
+            except Exception as error:  # noqa: BLE001 - what is known serves on, and says that it is stale
+                expected = isinstance(error, OSError)
+                _log.log(
+                    logging.WARNING if expected else logging.ERROR, "following the store: %s; again in %.0f s", error,
+                    AGAIN_S, exc_info=not expected,
+                )  # fmt: skip
+                pause_s, self._unsure = AGAIN_S, True
             self._stopping.wait(pause_s)
 
     def _follow_anchors(self) -> None:
         """Read the anchors that changed since the last time."""
         owners = [Owner("heat", partition) for partition in range(len(self._since))]
-        changed = self._store.changed_many(list(zip(owners, self._since, strict=True)))
+        back = LOST_COMMITS if self._unsure else 0
+        since = [max(-1, number - back) for number in self._since]
+        changed = self._store.changed_many(list(zip(owners, since, strict=True)))
         requests = [
             (owner, [f"{kind}/{name}" for name in names for kind in "am"])
             for owner, (_, names) in zip(owners, changed, strict=True)
@@ -150,12 +189,13 @@ class Scorer:
         wanted = [request for request in requests if request[1]]
         for (owner, keys), values in zip(wanted, self._store.get_many(wanted), strict=True):
             self.known.view.apply(zip(keys, values, strict=True), 0, owner.partition)
-        self._since = [number for number, _ in changed]
-        self._followed_ms = self._now_ms()
-        self.known.stale = False
+        self._since = [now if now >= last else -1 for (now, _), last in zip(changed, self._since, strict=True)]
+        self._unsure, self.known.followed_s = False, time.monotonic()
 
     def _follow_slowly(self) -> None:
-        """What may be a second old: the partitions' times, the learner's figures."""
+        """What may be a second old: the settings, the partitions' times, the learner's figures."""
+        if (settings := self._reload()) is not None:
+            self.known.change(settings)
         self.known.refresh_times()
         (figures,) = self._store.get(LEARN, [FIGURES])
         if figures is not None:
@@ -178,12 +218,18 @@ class Scorer:
         if not records:
             return
         self._next[topic] = records[-1].offset + 1
-        if topic == CONTROL:
-            self.known.control_changed([record.value for record in records])
-            return
         for record in records:
-            if (update := self._arriving.add(record.value)) is not None:
+            self._take_one(topic, record)
+
+    def _take_one(self, topic: str, record: Record) -> None:
+        """Take one message; what cannot be read is said, and keeps nobody from the next."""
+        try:
+            if topic == CONTROL:
+                self.known.control_changed([record.value])
+            elif (update := self._arriving.add(record.value)) is not None:
                 self.known.publish(update)
+        except (ValueError, msgspec.MsgspecError) as error:
+            _log.error("%s at offset %d is passed over: %s", topic, record.offset, error)
 
     # At the start
 
@@ -194,7 +240,8 @@ class Scorer:
             records = self._log.read(CONTROL, 0, self._next[CONTROL], CONTROL_RECORDS)
             if not records:
                 break
-            self.known.control_changed([record.value for record in records])
+            for record in records:
+                self._take_one(CONTROL, record)
             self._next[CONTROL] = records[-1].offset + 1
 
     def _load_weights(self) -> None:
@@ -207,6 +254,21 @@ class Scorer:
             hop.restore(snapshot)
             self.known.publish(hop.state.image(snapshot.epoch))
             self._next[WEIGHTS] = min(max(start, snapshot.weights_offset), end)
+
+
+def begin(settings: Settings, now_ms: Callable[[], int], reload: Callable[[], Settings | None]) -> Scorer:
+    """A scorer that is ready. Waits for store, brokers and topics, and says what for."""
+    return patiently(lambda: _begun(settings, now_ms, reload))
+
+
+def _begun(settings: Settings, now_ms: Callable[[], int], reload: Callable[[], Settings | None]) -> Scorer:
+    scorer = Scorer(settings, store_of(settings, STORE_MS), now_ms, reload)
+    try:
+        scorer.start()
+    except BaseException:
+        scorer.stop()
+        raise
+    return scorer
 
 
 def _key_of(event: bytes) -> bytes | None:
