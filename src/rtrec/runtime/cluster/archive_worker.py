@@ -6,18 +6,22 @@ Rules
   written under another name and moved. Then the offset is committed: what begins at or after the stored offset was
   left behind by a process that died in between, and is removed at the next takeover.
 - Of an outbox's messages the next number is taken and no other, as the learner does; the numbers are in the commit.
+- While the store is away what was taken waits, up to `WAITING_FLUSHES` files of it, and a commit of which nobody knows
+  whether it was carried out is tried again as it was, with the same file: being told DUPLICATE, it was. To begin anew
+  would be right as well, and cost a new process each time.
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from rtrec.ports import Owner, Verdict
+from rtrec.ports import Owner, StoreAway, Verdict
 from rtrec.runtime.cluster.io import Io
 from rtrec.runtime.cluster.worker import Worker, refused
 from rtrec.stages.archive import columns_of
@@ -29,6 +33,16 @@ from rtrec.stages.outbox import Sequences
 OWNER: Final = Owner("archive", 0)
 FOLLOWING: Final = "following"
 DAY_MS: Final = 86_400_000
+WAITING_FLUSHES: Final = 4
+_log = logging.getLogger("rtrec.archive")
+
+
+class _Attempt(NamedTuple):
+    """A file and its commit under way: the first `messages` that wait, up to the offset `next_`."""
+
+    next_: int
+    messages: int
+    following: bytes
 
 
 class ArchiveWorker(Worker):
@@ -46,6 +60,7 @@ class ArchiveWorker(Worker):
         self._folder = "/".join(part for part in (root.rstrip("/"), io.settings.cluster.namespace, "examples") if part)
         self._epoch = self._committed = 0
         self._waiting: list[bytes] = []
+        self._attempt: _Attempt | None = None
         self._sequences = Sequences()
         self._written_s = time.monotonic()
 
@@ -55,7 +70,7 @@ class ArchiveWorker(Worker):
         (stored,) = await asyncio.to_thread(self.io.store.get, OWNER, [FOLLOWING])
         self._sequences = Sequences(msgspec.msgpack.decode(stored, type=dict[str, int]) if stored else {})
         self._epoch, self._committed = lease.epoch, lease.offsets.get(EXAMPLES, 0)
-        self.next, self._waiting = dict(lease.offsets), []
+        self.next, self._waiting, self._attempt = dict(lease.offsets), [], None
         await asyncio.to_thread(self._remove_from, self._committed)
 
     async def turn(self, records: Sequence[Record]) -> None:
@@ -65,40 +80,58 @@ class ArchiveWorker(Worker):
             if self._sequences.take(str(number.owner), number.number):
                 self._waiting.append(record.value)
             self.next[EXAMPLES] = record.offset + 1
-        if len(self._waiting) >= self.io.settings.archive.flush_messages:
-            await self._write()
+        if len(self._waiting) > WAITING_FLUSHES * self.io.settings.archive.flush_messages:
+            raise StoreAway(f"{OWNER}: {len(self._waiting)} messages wait for the store to come back")
 
     async def idle(self) -> None:
-        """Write when it is time."""
-        await self.audit(self.io.store, {EXAMPLES: self._committed})
-        if 1_000 * (time.monotonic() - self._written_s) >= self.io.settings.archive.flush_ms:
-            await self._write()
+        """Write when it is time; what cannot be written now waits."""
+        settings = self.io.settings.archive
+        try:
+            await self.audit(self.io.store, {EXAMPLES: self._committed})
+            full = len(self._waiting) >= settings.flush_messages
+            if full or 1_000 * (time.monotonic() - self._written_s) >= settings.flush_ms:
+                await self._write()
+            self.trouble = None
+        except OSError as error:
+            self.trouble = str(error)
+            _log.warning("%s: %s; what was taken waits", OWNER, error)
 
     async def last(self) -> None:
-        """Write what waits."""
+        """Write what waits, and what came after a file that had to be tried again."""
+        await self._write()
         await self._write()
 
     async def _write(self) -> None:
+        attempt = self._attempt or self._attempted()
+        if attempt is not None:
+            self._attempt = attempt
+            messages = self._waiting[: attempt.messages]
+            events = await asyncio.to_thread(self._write_files, self._committed, attempt.next_, messages)
+            inputs = {EXAMPLES: (self._committed, attempt.next_)}
+            writes = Writes(puts={FOLLOWING: attempt.following})
+            verdict = await asyncio.to_thread(self.io.store.commit, OWNER, self._epoch, inputs, writes)
+            if verdict not in (Verdict.OK, Verdict.DUPLICATE):
+                raise refused(OWNER, verdict, self._epoch, inputs)
+            self._committed, self._attempt = attempt.next_, None
+            del self._waiting[: attempt.messages]
+            self.counts["events"] += events
         self._written_s = time.monotonic()
+
+    def _attempted(self) -> _Attempt | None:
+        """All that waits; None where nothing was taken since the last commit."""
         next_ = self.next.get(EXAMPLES, self._committed)
         if next_ <= self._committed:
-            return
-        self.counts["events"] += await asyncio.to_thread(self._write_files, self._committed, next_)
-        inputs = {EXAMPLES: (self._committed, next_)}
-        writes = Writes(puts={FOLLOWING: msgspec.msgpack.encode(self._sequences.following)})
-        verdict = await asyncio.to_thread(self.io.store.commit, OWNER, self._epoch, inputs, writes)
-        if verdict is not Verdict.OK:
-            raise refused(OWNER, verdict, self._epoch, inputs)
-        self._committed, self._waiting = next_, []
+            return None
+        return _Attempt(next_, len(self._waiting), msgspec.msgpack.encode(self._sequences.following))
 
-    def _write_files(self, first: int, next_: int) -> int:
-        """One file a day of what waits; how many examples."""
+    def _write_files(self, first: int, next_: int, messages: Sequence[bytes]) -> int:
+        """One file a day of some messages; how many examples."""
         import pyarrow as pa  # noqa: PLC0415 - 0.2 s, for the archiver alone
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        if not self._waiting:
+        if not messages:
             return 0
-        columns = columns_of(self._waiting)
+        columns = columns_of(messages)
         days = columns["ts_ms"] // DAY_MS
         for day in sorted(set(days.tolist())):
             chosen = days == day
