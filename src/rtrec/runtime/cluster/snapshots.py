@@ -11,6 +11,7 @@ Rules
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from rtrec.settings_cluster import Registry
 
 FOLDER: Final = "learn"
 SUFFIX: Final = ".snapshot"
+_NAMED: Final = re.compile(r"\d+-\d+\.snapshot")
+"""What else lies there is somebody else's."""
 _log = logging.getLogger("rtrec.snapshots")
 
 
@@ -68,7 +71,7 @@ class Snapshots:
         except FileNotFoundError:
             return iter(())
         names = (path.rsplit("/", 1)[-1] for path in listed)
-        return iter(sorted((one for one in names if one.endswith(SUFFIX)), key=_place, reverse=True))
+        return iter(sorted(filter(_NAMED.fullmatch, names), key=_place, reverse=True))
 
 
 def _place(name: str) -> tuple[int, int]:

@@ -3,8 +3,8 @@
 Rules
 -----
 - It is a thread of its own, so that a blocked event loop is seen, too. The loop beats once a second.
-- Standing still is: no beat for `stall_s`; or a worker that has input and did not move for as long, while nothing
-  tells why (a store or broker that is away is said, waited for, and no stall).
+- Standing still is: no beat for `stall_s`; or a worker that has taken its owner over, has input, and did not move for
+  as long. A store or broker that is away ends a turn with an error, and is waited for: that is no stall.
 - Beginning anew is `exec` of the same command: whoever started the process keeps its id, and what was not committed
   is read again.
 """
@@ -56,7 +56,7 @@ class Watchdog:
     def beat(self, workers: Iterable[Worker]) -> None:
         """The loop turns; what its workers say of themselves."""
         self._beat_s = now_s = time.monotonic()
-        stuck = [one.moved_s for one in workers if one.waiting and one.trouble is None]
+        stuck = [one.moved_s for one in workers if one.at_work]
         self._moved_s = min(stuck, default=now_s)
 
     def restart(self, reason: str) -> None:

@@ -13,8 +13,8 @@ Rules
   process begins anew (`restart`), which reads from the store's offset.
 - A store may lose commits that it had acknowledged (Redis that syncs each second, killed). While input comes the next
   commit meets the gap; for when none comes, the worker looks now and then (`audit`).
-- `trouble` is said until a turn has ended well: a worker that takes its owner over again and again for a broker that
-  is away does not stand still (`watchdog`).
+- `trouble` is said until a turn has ended well. A worker that takes its owner over again and again, for a broker that
+  is away, does not stand still; one that has taken it over and does not end its turn does (`watchdog`).
 - `release` lets the turn at hand end, and nothing after it begin.
 """
 
@@ -133,6 +133,11 @@ class Worker:
         """Whether input waits."""
         return bool(self._queue)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether there is something to do and nothing to wait for: the turn must end."""
+        return self._taken and self.waiting
+
     async def release(self, timeout_s: float) -> None:
         """End after the turn at hand, which has so long; what waits is left to the next owner."""
         self._stopping = True
@@ -152,7 +157,7 @@ class Worker:
             try:
                 if not self._taken:
                     await self.take_over()
-                    self._taken = True
+                    self._taken, self.moved_s = True, time.monotonic()
                     self._wake.set()
                 await self._step()
                 self.trouble = None if failed else self.trouble
