@@ -79,7 +79,7 @@ def _learn(where: Where, io: Io) -> Worker:
 
 
 def _archive(where: Where, io: Io) -> Worker:
-    return ArchiveWorker(where.begins, io)
+    return ArchiveWorker(where.begins, where.log_start, io)
 
 
 STAGES: Final[dict[str, Stage]] = {

@@ -69,7 +69,8 @@ class Worker:
         self.owner, self.topic = owner, topic
         self.trouble: str | None = "not taken over yet"
         self.moved_s = self._audited_s = time.monotonic()
-        self._reading_from, self._batch_events, self._restart = begins, batch_events, restart
+        self._begins = self._reading_from = begins
+        self._batch_events, self._restart = batch_events, restart
         self._queue: deque[Delivered] = deque()
         self._queued_bytes = 0
         self._room, self._wake = asyncio.Event(), asyncio.Event()
@@ -189,7 +190,7 @@ class Worker:
         if self._stopping:
             return
         pieces = self._pieces()
-        next_ = self.next.get(self.topic, self._reading_from)
+        next_ = self.next.get(self.topic, self._begins)
         records = [record for piece in pieces for record in piece.records if record.offset >= next_]
         if self._reading_from > next_:
             self._stopping = True
