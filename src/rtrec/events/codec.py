@@ -7,11 +7,13 @@ Rules
 - What its type does not list is taken out of an event, so that no stage can read it by mistake.
 - The struct's decoder does not check the UTF-8 of what it passes over; a line that is not ASCII is checked whole.
 - Each line is decoded alone: joined lines would let one line's brackets close another's.
+- Nesting is bounded, far below what any stack takes: what one stage has taken, every stage can decode.
 - Nothing here raises for bad input.
 """
 
 import json
 import math
+import re
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, get_type_hints
@@ -34,6 +36,8 @@ from rtrec.events.schema import (
 )
 
 MAX_SHOWN_CHARS: Final = 80
+MAX_NESTED: Final = 200
+"""Brackets that may be open at once; a line of 400 bytes or less cannot have more that are closed again."""
 NEGATIVE_KINDS: Final = frozenset({"not_interested", "block", "report"})
 
 _FIELD_TYPES: Final = get_type_hints(Event, include_extras=True)
@@ -88,6 +92,8 @@ def decode(line: bytes, length: int | None = None) -> Event | Refusal:
     """
     if (length or len(line)) > MAX_EVENT_BYTES:
         return Refusal(f"event: expected at most {MAX_EVENT_BYTES} bytes, got {length or len(line)}")
+    if len(line) > 2 * MAX_NESTED and line.count(b"[") + line.count(b"{") > MAX_NESTED and _nested(line) > MAX_NESTED:
+        return Refusal("event: expected JSON, got nesting that is too deep")
     try:
         if not line.isascii():
             line.decode()
@@ -95,6 +101,21 @@ def decode(line: bytes, length: int | None = None) -> Event | Refusal:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _explain(line)
     return _finish(event)
+
+
+_TEXTS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_OTHERS: Final = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _nested(line: bytes) -> int:
+    """How many brackets are open at most, outside of texts; counted no further than one too many."""
+    opened = deepest = 0
+    for byte in _TEXTS.sub(b"", line).translate(None, _OTHERS):
+        opened += 1 if byte in b"[{" else -1
+        deepest = max(deepest, opened)
+        if deepest > MAX_NESTED:
+            break
+    return deepest
 
 
 def _finish(event: Event) -> Event | Refusal:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
-from rtrec.events.codec import NEGATIVE_KINDS, Refusal, decode
+from rtrec.events.codec import MAX_NESTED, NEGATIVE_KINDS, Refusal, decode
 from rtrec.events.schema import (
     ACCEPTED_MAJORS,
     ENVELOPE_MAY,
@@ -34,8 +34,8 @@ from rtrec.events.schema import (
 SLICE: Final = 256
 LONG_BYTES: Final = 4_096
 """A longer line may hold an integer of more digits than Python reads (4,300)."""
-DEEP_BYTES, NESTED = 512, 64
-"""A longer line with more brackets may be nested deeper than a stack that is deep already takes."""
+DEEP_BYTES, NESTED = 2 * MAX_NESTED, 64
+"""A longer line with more brackets may be nested deeper than `codec.decode` takes."""
 
 _TextId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
 _HINTS: Final = get_type_hints(Event, include_extras=True)

@@ -58,14 +58,23 @@ def cut(line: bytes) -> tuple[bytes, bytes | None]:
 
 def whole_length(record: Record) -> int:
     """The original's length in bytes, also where the record holds only its beginning."""
-    return len(record.value) if record.headers is None else msgspec.msgpack.decode(record.headers, type=Cut).length
+    known = _cut_of(record)
+    return len(record.value) if known is None else known.length
 
 
 def refuse(record: Record, topic: str, partition: int, reason: str) -> DeadLetter:
     """The dead letter of a record."""
-    known = None if record.headers is None else msgspec.msgpack.decode(record.headers, type=Cut)
-    whole = known or Cut(len(record.value), hashlib.sha256(record.value).digest())
-    return DeadLetter(VERSION, reason, topic, partition, record.offset, record.value, whole.length, whole.sha256)
+    whole = _cut_of(record) or Cut(len(record.value), hashlib.sha256(record.value).digest())
+    original = record.value[:MAX_EVENT_BYTES]
+    return DeadLetter(VERSION, reason, topic, partition, record.offset, original, whole.length, whole.sha256)
+
+
+def _cut_of(record: Record) -> Cut | None:
+    """What the headers say of the whole; None where they are not ours: on a cluster a producer may write its own."""
+    try:
+        return None if record.headers is None else msgspec.msgpack.decode(record.headers, type=Cut)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def encode(letter: DeadLetter) -> bytes:

@@ -195,6 +195,20 @@ def test_the_size_bound_is_64_kib_of_the_whole_original() -> None:
     assert cut == Refusal("event: expected at most 65536 bytes, got 70000")
 
 
+def decoded_at(depth: int, line: bytes) -> Event | Refusal:
+    return decode(line) if depth == 0 else decoded_at(depth - 1, line)
+
+
+@pytest.mark.parametrize(("levels", "taken"), [(3, True), (199, True), (200, False), (900, False)])
+@pytest.mark.parametrize("field", ["x", "tags"])
+def test_nesting_is_decided_alike_however_deep_the_stack_is(field: str, levels: int, *, taken: bool) -> None:
+    """Else a stage that is deeper in calls could not decode what an earlier one took; brackets in texts are text."""
+    line = GOOD_LINE[:-1] + b',"%s":%s%s}' % (field.encode(), b"[" * levels, b"]" * levels)
+    for depth in (0, 600):
+        assert isinstance(decoded_at(depth, line), Event) == taken
+    assert isinstance(decode(escaped(valid("like", surface='[{"' * 300))), Event)
+
+
 def test_integer_ids_are_their_decimal_strings() -> None:
     event = accepted(valid("gift", event_id=7, anchor_id=0, user_id=-3, live_id=10**40, txn_id=12, reversal_of=11))
     assert (event.event_id, event.anchor_id, event.user_id) == ("7", "0", "-3")

@@ -70,3 +70,9 @@ def test_reasons_fall_into_the_class_that_names_them() -> None:
     assert reason_class("gift.value: expected an integer ≥ 0, got -5") == "bounds"
     assert reason_class("gift.value: expected an integer ≤ 10^12, got 1000000000001") == "bounds"
     assert reason_class("gift.user_id: missing") == "missing"
+
+
+def test_a_message_of_any_size_leaves_a_letter_of_64_kib_at_most() -> None:
+    """A producer's message may be larger than the topic of dead letters takes."""
+    letter = refuse(Record(1, 0, None, b"x" * 100_000, None), "events", 0, "event: too large")
+    assert (len(letter.original), letter.length, letter.whole) == (65_536, 100_000, False)

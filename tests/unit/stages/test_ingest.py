@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtrec.settings import Events
-from rtrec.stages.dead_letters import Cut, cut
+from rtrec.stages.dead_letters import Cut, cut, refuse
 from rtrec.stages.ingest import ingest, ingest_lines
 from rtrec.stages.messages import Record
 from tests.unit.events.event_cases import NOW, escaped, valid
@@ -70,3 +70,12 @@ def test_a_producers_own_word_on_the_length_of_a_whole_event_does_no_harm() -> N
         for judge in (ingest, ingest_lines):
             found = judge([Record(0, NOW, None, line, said)], POLICY)
             assert (len(found.chunk), len(found.refused)) == (taken, 1 - taken)
+
+
+@given(st.binary(max_size=40), st.sampled_from([escaped(valid("like")), b"nonsense"]))
+def test_headers_that_are_not_ours_change_nothing(headers: bytes, value: bytes) -> None:
+    """On a cluster anyone may write them: an event is an event, and a refusal a dead letter of what is there."""
+    found = ingest_lines([Record(0, NOW, None, value, headers)], POLICY)
+    assert len(found.chunk) == (value != b"nonsense")
+    for one, reason in found.refused:
+        assert refuse(one, "events", 0, reason).whole

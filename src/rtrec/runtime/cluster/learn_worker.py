@@ -103,8 +103,12 @@ class LearnWorker(Worker):
             _log.warning("learn:0: %s; learning goes on, weights and snapshots wait", error)
 
     async def snapshot(self) -> None:
-        """Make everything learned so far durable, and commit it."""
+        """Make everything learned so far durable, and commit it.
+
+        What moved is published first: a learner that begins here publishes only what moves after.
+        """
         hop = self._taken_hop()
+        await self._publish()
         if self._unsure:  # the last commit may have been carried out
             stands = await asyncio.to_thread(self.io.store.offsets, OWNER)
             self._committed, self._unsure = stands.get(EXAMPLES, 0), False
@@ -124,7 +128,6 @@ class LearnWorker(Worker):
 
     async def last(self) -> None:
         """One more snapshot, so that the next learner has nothing to repeat."""
-        await self._publish()
         await self.snapshot()
 
     async def _publish(self) -> None:

@@ -44,6 +44,7 @@ from rtrec.runtime.measure import Measured
 from rtrec.runtime.serving import Serving
 from rtrec.runtime.warm import warm
 from rtrec.settings import Settings
+from rtrec.stages.hops.label import EXAMPLES
 from rtrec.stages.hops.learn import WEIGHTS, LearnHop
 from rtrec.stages.hops.profile import CONTROL
 
@@ -246,7 +247,7 @@ class Scorer:
 
     def _load_weights(self) -> None:
         """Begin from the newest snapshot, if there is one, and with the topic from where it was made."""
-        snapshot = self._snapshots.newest()
+        snapshot = self._snapshots.newest(self._store.offsets(LEARN).get(EXAMPLES, 0))
         start, end = self._log.bounds(WEIGHTS, 0)
         self._next[WEIGHTS] = start
         if snapshot is not None:

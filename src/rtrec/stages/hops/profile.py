@@ -4,6 +4,8 @@ Rules
 -----
 - Control is met before events. What an erasure takes is not passed on; LABEL, which meets the erasure itself, drops
   what came before it.
+- So what it sends is a function of the log but around an erasure: a turn that is done again may leave out what was sent
+  before. LABEL keeps the first; it can only concern events of more than a minute after the erasure.
 - The same users' events go on in the same partition, so LABEL has one source.
 """
 
