@@ -12,6 +12,7 @@ from typing import Any
 from tests.oracle.acceptance import ACCEPTED, Acceptance, is_reversal
 from tests.oracle.caps import Caps
 from tests.oracle.ledger import Addition, Gift
+from tests.oracle.passed import Original, Outcome, Passed
 from tests.oracle.rooms import Rooms
 from tests.oracle.rules import BLOCK_MS, HALF_LIVES, IDLE_MS, METRICS, NO_HEAT, WINDOWS, Event, Rules, identity
 
@@ -41,7 +42,9 @@ class Anchor:
         addition = Addition(ts_ms, raw, heat)
         self.additions.append(addition)
         self._add_person(event, user_id)
-        return Gift(self.anchor_id, stamp_ms, addition, stays) if event["type"] == "gift" else None
+        if event["type"] != "gift":
+            return None
+        return Gift(self.anchor_id, user_id, event["value"], stamp_ms, addition, stays)
 
     def _add_person(self, event: Event, user_id: str) -> None:
         metric, block = person_metric(event), event["ts_ms"] // BLOCK_MS
@@ -107,11 +110,30 @@ class Partition:
     def feed(self, log: Iterable[tuple[Event, int]]) -> "Partition":
         """Take (event, append_ms) in log order; verdicts are kept in `verdicts`."""
         for event, append_ms in log:
-            verdict, original = self.acceptance.judge(event, append_ms)
-            self.verdicts.append(verdict)
-            if verdict == ACCEPTED:
-                self._apply(event, original)
+            self.take(event, append_ms)
         return self
+
+    def take(self, event: Event, append_ms: int | None = None) -> Outcome:
+        """Take the log's next event and say what becomes of it.
+
+        append_ms: None where INGEST has judged `future` already, as in the topic of an anchor partition.
+        """
+        verdict, original = self.acceptance.judge(event, event["ts_ms"] if append_ms is None else append_ms)
+        self.verdicts.append(verdict)
+        if verdict != ACCEPTED:
+            return Outcome(verdict)
+        self._apply(event, original)
+        return Outcome(verdict, self._passed(event, original))
+
+    def _passed(self, event: Event, original: Gift | None) -> Passed | None:
+        if event.get("user_id") is None:
+            return None
+        anchor = None if event["type"] == "user_profile" else self.anchors.get(str(event.get("anchor_id")))
+        category = None if anchor is None else anchor.rooms.category
+        if original is None:
+            return Passed(event, category)
+        gift = Original(original.user_id, original.anchor_id, original.addition.ts_ms, original.value)
+        return Passed(event, category, gift)
 
     def _apply(self, event: Event, original: Gift | None) -> None:
         if is_reversal(event):

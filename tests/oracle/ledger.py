@@ -33,6 +33,8 @@ class Gift:
     """A gift that can be reversed."""
 
     anchor_id: str
+    user_id: str
+    value: int
     stamp_ms: int
     addition: Addition
     stays: list[tuple[Tenancy, tuple[int, float]]]

@@ -5,6 +5,8 @@
 - The last 8 closed live_ids are remembered and never open again; an unseen live_id that only ends is remembered too.
 - Events without live_id belong to the current room. live_start for it sets its start and its lease.
 - A live_start without live_id opens a nameless room where none is open.
+- A live_start that the current room takes describes the anchor anew: without a category it has none. A room that
+  other events imply leaves the description as it was, and so does silence, however long.
 - Activity: live_start, live_heartbeat, view_*, comment, like, gift of the current room while it has not ended.
 """
 
@@ -41,10 +43,11 @@ class Room:
 
 @dataclass
 class Rooms:
-    """The current room and the closed ones of an anchor."""
+    """The current room, what was said of it, and the closed ones of an anchor."""
 
     default_lease_ms: int
     current: Room | None = None
+    category: str | None = None
     closed: list[str] = field(default_factory=list)
 
     def see(self, event: Event) -> None:
@@ -59,6 +62,7 @@ class Rooms:
             room.start_ms = ts_ms
             lease_ms = event.get("lease_ms")
             room.lease_ms = self.default_lease_ms if lease_ms is None else lease_ms
+            self.category = event.get("category")
         if event["type"] in ACTIVITY:
             room.last_activity_ms = max(ts_ms, room.last_activity_ms or 0)
         if event["type"] == "live_heartbeat" and event.get("viewers") is not None and ts_ms >= (room.viewers_ms or 0):
