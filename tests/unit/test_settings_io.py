@@ -68,6 +68,8 @@ def test_what_is_not_toml_is_one_fault(tmp_path: Path, content: bytes) -> None:
         ("[learner]\nalpha = 0", "learner.alpha: expected a number > 0, got 0"),
         ("[log]\nkeep_ms = 10000000000000000", "log.keep_ms: expected an integer ≥ 0, got 10000000000000000"),
         ("[log]\nkeep_ms = 2020-01-01", 'log.keep_ms: expected an integer ≥ 0, got "2020-01-01"'),
+        ("[server]\nopen = 1", "server.open: expected true or false, got 1"),
+        ('[server]\nopen = "true"', 'server.open: expected true or false, got "true"'),
         ("[server]\nhots = 1", "server.hots: unknown; known are host, port, open"),
         ("heat = 3", "heat: expected a table, got 3"),
         ("[heat.weights]\nviews = -1", "heat.weights.views: expected a number ≥ 0, got -1"),
@@ -135,6 +137,17 @@ def test_the_environment_takes_tables_lists_and_plain_text() -> None:
     assert settings.labels.heads == ("gift",)
     assert settings.features.zone == "Asia/Shanghai"
     assert settings.dead_letters.cap_share == 0.25
+
+
+def test_a_switch_is_true_or_false_and_nothing_else(tmp_path: Path) -> None:
+    assert not load(None, {}).server.open
+    assert load(written(tmp_path, "[server]\nopen = true"), {}).server.open
+    assert load(None, {"RTREC_SERVER_OPEN": "true"}).server.open
+    assert not load(written(tmp_path, "[server]\nopen = true"), {"RTREC_SERVER_OPEN": "false"}).server.open
+    for word in ("yes", "1", "True", "on", ""):
+        [fault] = faults(None, {"RTREC_SERVER_OPEN": word})
+        assert fault.startswith("server.open: expected true or false, got ")
+        assert fault.endswith("(from RTREC_SERVER_OPEN)")
 
 
 def test_a_variable_cannot_smuggle_in_a_second_value() -> None:
