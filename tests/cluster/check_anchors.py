@@ -49,8 +49,8 @@ def ingested(
                 yield f"{place} is lost: {record.value[:120]!r}, dead letter: {letter and letter.reason}"
             elif stands != (partition_of(json.loads(record.value), len(met)), record.value):
                 yield f"{place} stands in anchor_events:{stands[0]} as {stands[1][:120]!r}"
-    for place, (number, line) in found.items():
-        yield f"{place} in anchor_events:{number} is not in events: {line[:120]!r}"
+    for (source, position), (number, line) in found.items():
+        yield f"{source}:{position} in anchor_events:{number} is not in events: {line[:120]!r}"
 
 
 def _refused(place: str, record: Rec, letter: DeadLetter | None) -> Iterator[str]:

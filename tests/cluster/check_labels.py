@@ -87,10 +87,10 @@ def conserved(standing: Standing, judged: Sequence[Judged], messages: Mapping[in
     for left_out in ("no_features", "overflow", "erased"):
         if counts[left_out]:
             yield f"{counts[left_out]} {left_out}, which this stream has none of"
-    for head in standing.settings.labels.heads:
-        decided = sum(counts[f"{head}/{outcome}"] for outcome in ("positive", "negative", "masked"))
-        if decided + waiting[head] != impressions.total():
-            yield f"{head}: {decided} decided and {waiting[head]} open of {impressions.total()} impressions"
+    for name in standing.settings.labels.heads:
+        decided = sum(counts[f"{name}/{outcome}"] for outcome in ("positive", "negative", "masked"))
+        if decided + waiting[name] != impressions.total():
+            yield f"{name}: {decided} decided and {waiting[name]} open of {impressions.total()} impressions"
 
 
 def stored(standing: Standing) -> tuple[Counter[str], Counter[str]]:

@@ -28,17 +28,17 @@ def handed_on(judged: Sequence[Judged], met: Sequence[Sequence[Handed]]) -> Iter
     wanted = {(f"anchor_events:{n}", at): passed for n, one in enumerate(judged) for at, passed in one.passed.items()}
     for number, events in enumerate(met):
         for one in events:
-            passed = wanted.pop((one.source, one.position), None)
             place = f"{one.source}:{one.position} in user_events:{number}"
-            if passed is None:
+            if (one.source, one.position) not in wanted:
                 yield f"{place} was not passed on, or stands there twice: {one.line[:120]!r}"
                 continue
+            passed = wanted.pop((one.source, one.position))
             if (xxh3_64_intdigest(user_of(passed).encode()) or 1) % len(met) != number:
                 yield f"{place} belongs to {user_of(passed)}, elsewhere"
             if json.loads(one.line) != passed.event or one.category != passed.category:
                 yield f"{place} is {one.line[:120]!r} in {one.category}, expected {passed}"
-    for place, passed in wanted.items():
-        yield f"{place} is lost on its way to user_events: {passed}"
+    for (source, position), passed in wanted.items():
+        yield f"{source}:{position} is lost on its way to user_events: {passed}"
 
 
 def users(standing: Standing, judged: Sequence[Judged], met: Sequence[Sequence[Handed]]) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """All checks of a run that has ended, over the topics' content, the store, the registry and the archive."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tests.cluster import check_anchors, check_labels, check_learning, check_users, topics
 from tests.cluster.standing import MAIN, Standing
+
+T = TypeVar("T")
 
 
 class Result(NamedTuple):
@@ -22,9 +24,9 @@ def check(standing: Standing, bad: set[bytes], registry: Path, archive: Path) ->
     again = found["what is sent again is the same"]
     events = standing.read("events")
     letters = topics.dead_letters(standing.read("dead_letters")[0], again)
-    met = [topics.anchor_events(part, again) for part in standing.read("anchor_events")]
-    handed = [topics.handed("user_events", part, again) for part in standing.read("user_events")]
-    through = [topics.handed("profiled", part, again) for part in standing.read("profiled")]
+    met, in_met = _parts(topics.anchor_events(part, again) for part in standing.read("anchor_events"))
+    handed, in_handed = _parts(topics.handed("user_events", part, again) for part in standing.read("user_events"))
+    through, in_through = _parts(topics.handed("profiled", part, again) for part in standing.read("profiled"))
     records = standing.read("examples")[0]
     messages = topics.examples(records, again)
 
@@ -47,6 +49,9 @@ def check(standing: Standing, bad: set[bytes], registry: Path, archive: Path) ->
 
     figures["lines in events"] = sum(map(len, events))
     figures["verdicts"] = dict(check_anchors.outcomes(judged))
+    figures["events that stand again"] = {
+        "anchor_events": in_met, "user_events": in_handed, "profiled": in_through,
+    }  # fmt: skip
     figures["dead letters"] = len(letters)
     figures["anchors"] = sum(len(one.oracle.anchors) for one in judged)
     figures["users' events"] = sum(map(len, handed))
@@ -55,6 +60,12 @@ def check(standing: Standing, bad: set[bytes], registry: Path, archive: Path) ->
     figures["examples learned"] = state.examples
     figures["mismatches"] = sum(map(len, found.values()))
     return Result(found, figures)
+
+
+def _parts(read: Iterable[tuple[list[T], int]]) -> tuple[list[list[T]], int]:
+    """Partitions of a topic, and how many events stand again in all of them."""
+    parts = [*read]
+    return [part for part, _ in parts], sum(repeated for _, repeated in parts)
 
 
 def _outcomes(standing: Standing) -> dict[str, int]:

@@ -88,7 +88,7 @@ class Composed:
     """The file's services on this machine.
 
     replaced: text of the file → what stands for it here. folder: for logs, `data` and `run` of each.
-    away: services that are had otherwise; what depends on them need not wait.
+    more, own: variables of every service, and of some. away: services that are had otherwise.
     """
 
     document: Document
@@ -96,6 +96,7 @@ class Composed:
     replaced: Mapping[str, str]
     more: Mapping[str, str]
     away: frozenset[str]
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
 
@@ -152,6 +153,7 @@ class Composed:
             "TMPDIR": str(run),
             **{key: local(value) for key, value in service["environment"].items()},
             **self.more,
+            **self.own.get(name, {}),
         }
         kind, *words = service.get("healthcheck", {}).get("test", ["NONE"])
         check = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words

@@ -55,6 +55,11 @@ class StageWorker:
         places = (one.rsplit(":", 1) for one in re.findall(r"(\S+:\d+) from", given[-1] if given else ""))
         return [(topic, int(number)) for topic, number in places]
 
+    @property
+    def refusals(self) -> int:
+        """How often the store has refused it something that was another's by then."""
+        return self.log.count("the store answered fenced")
+
     def tail(self) -> str:
         """The end of its log."""
         return "\n".join(self.log.splitlines()[-TAIL_LINES:])

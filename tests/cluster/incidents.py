@@ -22,6 +22,8 @@ from tests.cluster.stream import Line, parts
 
 SHARED = ("ingest", "heat", "profile", "label")
 """Stages of several partitions."""
+PILE_S = 2.0
+"""What input may take to pile up before a worker that is not yet to lose its session."""
 
 
 class Counts(NamedTuple):
@@ -122,7 +124,7 @@ class Director:
         """Produce some lines, and while they are worked on let something happen."""
         since = self.standing.offsets(incident.stage)
         feeding = self.producers.begin(lines)
-        self.await_(lambda: self.standing.moved(incident.stage, since), f"{incident.stage} goes on from {since}")
+        self._await_move(incident.stage, since)
         getattr(self, incident.kind)(incident.stage)
         feeding.end()
 
@@ -138,16 +140,26 @@ class Director:
     def zombie(self, stage: str) -> None:
         """SIGSTOP until others have its partitions, then SIGCONT: it goes on where it was."""
         victim = self._victim(stage)
-        victim.process.send_signal(signal.SIGSTOP)
-        epochs, given = self._epochs(victim), len(victim.assignments)
+        self._stop_at_work(victim)
+        epochs, given, refused = self._epochs(victim), len(victim.assignments), victim.refusals
         self.note(f"{victim.name} is stopped with {victim.partitions}")
         self._await_takeover(victim, epochs)
         if stage == "learn":
-            since = self.standing.offsets(stage)
-            self.await_(lambda: self.standing.moved(stage, since), "the new learner has committed")
+            self._await_move(stage, self.standing.offsets(stage))
         victim.process.send_signal(signal.SIGCONT)
-        self.note(f"{victim.name} goes on as a zombie")
         self.await_(lambda: len(victim.assignments) > given, f"{victim.name} is in its group again")
+        self.note(f"{victim.name} went on as a zombie, and was refused {victim.refusals - refused} times")
+
+    def _stop_at_work(self, victim: StageWorker) -> None:
+        """SIGSTOP in the middle of a turn: input piles up first, and with the first commit the other turns are on."""
+        numbers = [number for _, number in victim.partitions]
+        victim.process.send_signal(signal.SIGSTOP)
+        topic, before = MAIN[victim.stage], self.standing.ends(MAIN[victim.stage])
+        until(lambda: all(self.standing.ends(topic)[one] > before[one] for one in numbers), PILE_S)
+        since = self.standing.offsets(victim.stage)
+        victim.process.send_signal(signal.SIGCONT)
+        until(lambda: any(self.standing.offsets(victim.stage)[one] > since[one] for one in numbers), PILE_S)
+        victim.process.send_signal(signal.SIGSTOP)
 
     def added(self, stage: str) -> None:
         """One more worker."""
@@ -208,6 +220,9 @@ class Director:
             if took_s > GONE_S:
                 self.faults.append(f"{worker.name} took {took_s:.1f} s to end")
         self.note("all workers have ended")
+
+    def _await_move(self, stage: str, since: list[int]) -> None:
+        self.await_(lambda: self.standing.moved(stage, since), f"{stage} goes on from {since}")
 
     def _victim(self, stage: str) -> StageWorker:
         self.await_(lambda: bool(self.fleet.at_work(stage)), f"some worker of {stage} has partitions")

@@ -53,7 +53,7 @@ def test_every_variable_of_the_file_is_in_the_example() -> None:
 
 
 def test_every_container_is_locked_down_and_looked_after(services: Document) -> None:
-    """Not root, no new rights, no capability, bounded, begun again; read-only but for Kafka, which writes its settings."""
+    """Not root, no new rights, no capability, bounded, begun again; all but Kafka, which writes settings, read-only."""
     for name, service in services.items():
         assert not service["user"].startswith(("0", "root")), name
         assert service["cap_drop"] == ["ALL"], name

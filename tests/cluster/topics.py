@@ -4,7 +4,7 @@ A repeated event is one that is not above its source's highest position. That th
 before is checked on the way (`faults`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -60,7 +60,7 @@ class Once:
     faults: list[str] = field(default_factory=list)
     repeated: int = 0
 
-    def fresh(self, source: str, positions: Iterable[int]) -> list[int]:
+    def fresh(self, source: str, positions: Sequence[int]) -> list[int]:
         """Places of the positions of a message that were not met before."""
         places, highest = [], self.highest.get(source, -1)
         for place, position in enumerate(positions):
@@ -70,14 +70,14 @@ class Once:
             if position > highest:
                 places.append(place)
             self.seen.add((source, position))
-        self.repeated += len(list(positions)) - len(places)
+        self.repeated += len(positions) - len(places)
         self.highest[source] = max([highest, *positions])
         return places
 
 
-def anchor_events(records: Sequence[Rec], faults: list[str]) -> list[Met]:
-    """A partition of `anchor_events`."""
-    once, met = Once("anchor_events"), []
+def anchor_events(records: Sequence[Rec], faults: list[str]) -> tuple[list[Met], int]:
+    """(a partition of `anchor_events`, how many events more there are again)."""
+    once, met = Once("anchor_events"), list[Met]()
     for record in records:
         chunk = anchor_chunk.decode(record.value)
         positions = chunk.columns["position"].tolist()
@@ -86,12 +86,12 @@ def anchor_events(records: Sequence[Rec], faults: list[str]) -> list[Met]:
             for place in once.fresh(chunk.source, positions)
         ]
     faults += once.faults
-    return met
+    return met, once.repeated
 
 
-def handed(topic: str, records: Sequence[Rec], faults: list[str]) -> list[Handed]:
-    """A partition of `user_events` or `profiled`."""
-    once, met = Once(topic), []
+def handed(topic: str, records: Sequence[Rec], faults: list[str]) -> tuple[list[Handed], int]:
+    """(a partition of `user_events` or `profiled`, how many events more there are again)."""
+    once, met = Once(topic), list[Handed]()
     for record in records:
         source, chunk = user_chunk.decode(record.value)
         positions = chunk.columns["position"].tolist()
@@ -100,7 +100,7 @@ def handed(topic: str, records: Sequence[Rec], faults: list[str]) -> list[Handed
             for place in once.fresh(source, positions)
         ]
     faults += once.faults
-    return met
+    return met, once.repeated
 
 
 def dead_letters(records: Sequence[Rec], faults: list[str]) -> dict[str, DeadLetter]:
