@@ -75,3 +75,5 @@ docs: $(STAMP) ## write the generated pages anew
 lock: $(STAMP) ## pin again what pyproject.toml asks for (UPGRADE=--upgrade takes the newest)
 	$(COMPILE) --all-extras --output-file requirements-dev.lock pyproject.toml
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra cluster --constraint requirements-dev.lock --output-file requirements-cluster.lock pyproject.toml
+	$(COMPILE) --build-deps-for wheel --only-build-deps --constraint requirements-dev.lock --output-file requirements-build.lock pyproject.toml

@@ -42,6 +42,8 @@ POLL_RECORDS: Final = 20_000
 FETCH_BYTES: Final = 8 << 20
 HEARTBEATS_A_SESSION: Final = 5
 RELOAD_S: Final = 1.0
+METADATA_MS: Final = 10_000
+"""A stage that was started before its topics were made finds them within this time."""
 GRACE_S: Final = 1.0
 _log = logging.getLogger("rtrec.app")
 
@@ -101,6 +103,7 @@ def stage_app(stage: str, environ: Mapping[str, str] | None = None) -> StageApp:
         broker_max_poll_records=POLL_RECORDS,
         consumer_max_fetch_size=FETCH_BYTES,
         consumer_group_instance_id=environ.get("RTREC_INSTANCE") or None,
+        consumer_metadata_max_age_ms=METADATA_MS,
         stream_buffer_maxsize=16,
         stream_wait_empty=False,
         topic_disable_leader=True,
