@@ -1,6 +1,7 @@
 """`rtrec simulate`: the same seed gives the same bytes; an API gets every event, also over a hung-up connection."""
 
 import gzip
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,11 +31,18 @@ def test_standard_output_is_the_file() -> None:
     assert [msgspec.json.decode(line)["ts_ms"] > 0 for line in result.stdout.splitlines()] == [True] * 20
 
 
-@pytest.mark.parametrize("target", ["kafka://localhost:9092", "ftp://somewhere"])
-def test_a_target_that_cannot_be_had_is_wrong_usage_and_says_why(target: str) -> None:
-    result = CliRunner().invoke(command, ["--to", target])
+def test_a_target_that_cannot_be_had_is_wrong_usage_and_says_why() -> None:
+    result = CliRunner().invoke(command, ["--to", "ftp://somewhere"])
     assert result.exit_code == 2
-    assert target.split("://", maxsplit=1)[0] in result.stderr
+    assert "ftp" in result.stderr
+
+
+def test_brokers_that_do_not_answer_are_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    result = CliRunner().invoke(command, ["--events", "5", "--to", f"kafka://127.0.0.1:{port}"])
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port}" in result.stderr
 
 
 class Stub(BaseHTTPRequestHandler):
