@@ -154,9 +154,9 @@ class Api:
 
     def destroy(self) -> None:
         """End it and its children, whatever they do."""
-        with suppress(ProcessLookupError):
+        if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+            self.process.wait()
 
 
 def asked(

@@ -6,13 +6,16 @@ Rules
 - Each process follows the store and the topics for itself; they share the port, and nothing else.
 - SIGTERM and Ctrl-C end it alike: requests are answered, what they logged is sent, exit code 0.
 - While store or brokers are away at the start it waits, and can be ended.
+- Processes end with the one that started them, also when it was killed: nobody else would free the port.
 """
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -79,8 +82,15 @@ def _serve(listener: Any, workers: int) -> None:
 
 def application() -> "FastAPI":
     """The application of one process, following the cluster and ready to answer."""
+    if (starter := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_after, args=(starter,), name="rtrec-starter", daemon=True).start()
     with _ended_at_once():
         return _application()
+
+
+def _end_after(starter: Any) -> None:
+    starter.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _application() -> "FastAPI":
