@@ -145,28 +145,21 @@ class Director:
         self.note(f"{victim.name} is stopped with {victim.partitions}")
         self._await_takeover(victim, epochs)
         if stage == "learn":
-            self.await_(lambda: self.standing.at_end(stage), "the new learner has learned and committed everything")
+            self._await_move(stage, self.standing.offsets(stage))
         victim.process.send_signal(signal.SIGCONT)
         self.await_(lambda: len(victim.assignments) > given, f"{victim.name} is in its group again")
         self.note(f"{victim.name} went on as a zombie, and was refused {victim.refusals - refused} times")
 
     def _stop_at_work(self, victim: StageWorker) -> None:
-        """SIGSTOP in the middle of a turn: input piles up first, and with a first commit the other turns are on.
-
-        A learner is stopped when it has published what it has learned, and not committed it.
-        """
-        topic, numbers = MAIN[victim.stage], [number for _, number in victim.partitions]
+        """SIGSTOP in the middle of a turn: input piles up first, and with the first commit the other turns are on."""
+        numbers = [number for _, number in victim.partitions]
         victim.process.send_signal(signal.SIGSTOP)
-        before = self.standing.ends(topic)
+        topic, before = MAIN[victim.stage], self.standing.ends(MAIN[victim.stage])
         until(lambda: all(self.standing.ends(topic)[one] > before[one] for one in numbers), PILE_S)
-        since = self._signs(victim.stage)
+        since = self.standing.offsets(victim.stage)
         victim.process.send_signal(signal.SIGCONT)
-        until(lambda: any(self._signs(victim.stage)[one] > since[one] for one in numbers), PILE_S)
+        until(lambda: any(self.standing.offsets(victim.stage)[one] > since[one] for one in numbers), PILE_S)
         victim.process.send_signal(signal.SIGSTOP)
-
-    def _signs(self, stage: str) -> list[int]:
-        """What shows that a stage is at work, by partition."""
-        return self.standing.ends("weights") if stage == "learn" else self.standing.offsets(stage)
 
     def added(self, stage: str) -> None:
         """One more worker."""

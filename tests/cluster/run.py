@@ -60,8 +60,7 @@ def run(services: ServiceSet, folder: Path, seed: int, size: Size, *, cluster: b
         producers.close()
         standing.close()
     found["the run"] = director.faults
-    figures["commits of zombies refused"] = sum(one.refusals for one in fleet.workers)
-    found["what this run shows"] = [*checks.idle(figures)]
+    found["the stream"] = [*checks.idle(figures)]
     figures |= {"run_s": round(ended_s - begun_s), "checks_s": round(time.monotonic() - ended_s)}
     faults = [*checks.differences(found)]
     return Outcome("\n".join([f"seed {seed}, {size}", *director.minutes, str(figures), *faults]), faults)
