@@ -48,14 +48,15 @@ _decode: Final = msgspec.msgpack.Decoder(_Stored).decode
 
 def encode(source: str, anchors: Sequence[str], columns: Columns, lines: Lines) -> bytes:
     """The message of some events. columns: their rows, `anchor` as a place in `anchors`, which may name more."""
-    named, columns = np.unique(columns["anchor"]), columns.copy()
-    named = named[named >= 0]
+    columns, used = columns.copy(), np.zeros(len(anchors) + 1, np.bool_)
+    used[columns["anchor"]] = True
+    named = np.flatnonzero(used[:-1])  # -1, an event of a user alone, marks the last place
     renumbered = np.full(len(anchors) + 1, -1, np.int64)
     renumbered[named] = np.arange(len(named))
     columns["anchor"] = renumbered[columns["anchor"]]  # -1, an event of a user alone, finds the last place: -1
-    ends = lines.ends.astype("<u4").tobytes()
-    chosen = [anchors[place] for place in named.tolist()]
-    return _encode(_Stored(VERSION, source, chosen, columns.tobytes(), lines.blob, ends))
+    chosen, packed = [anchors[place] for place in named.tolist()], lines.packed()
+    ends = packed.ends.astype("<u4").tobytes()
+    return _encode(_Stored(VERSION, source, chosen, columns.tobytes(), packed.blob, ends))
 
 
 def decode(value: bytes) -> AnchorChunk:
@@ -65,7 +66,8 @@ def decode(value: bytes) -> AnchorChunk:
         msg = f"anchor_events: written in format {stored.version}, this rtrec reads {VERSION}; use a newer rtrec"
         raise ValueError(msg)
     ends = np.frombuffer(stored.ends, "<u4").astype(np.int64)
-    return AnchorChunk(stored.source, stored.anchors, np.frombuffer(stored.columns, COLUMNS), Lines(stored.blob, ends))
+    lines = Lines.packed_in(stored.blob, ends)
+    return AnchorChunk(stored.source, stored.anchors, np.frombuffer(stored.columns, COLUMNS), lines)
 
 
 def position_of(offset: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -79,8 +81,9 @@ def merged(parts: Sequence[tuple[AnchorChunk, NDArray[np.int64], NDArray[np.int6
     columns, lines = [], []
     for chunk, chosen, positions in parts:
         numbers = np.array([*(places.setdefault(anchor, len(places)) for anchor in chunk.anchors), -1], np.int64)
-        some = chunk.columns[chosen]
+        whole = len(chosen) == len(chunk.lines)
+        some = chunk.columns.copy() if whole else chunk.columns[chosen]
         some["anchor"], some["position"] = numbers[some["anchor"]], positions
         columns.append(some)
-        lines.append(chunk.lines if len(chosen) == len(chunk.lines) else chunk.lines.take(chosen))
+        lines.append(chunk.lines if whole else chunk.lines.take(chosen))
     return EventChunk(Lines.joined(lines), list(places), np.concatenate(columns) if columns else np.zeros(0, COLUMNS))

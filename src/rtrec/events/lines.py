@@ -1,9 +1,10 @@
-"""Events as they came, end to end: a column of JSON, of which single events are decoded only when asked for.
+"""Events as they came: a column of JSON, of which single events are decoded only when asked for.
 
 Rules
 -----
 - Every line was accepted by `codec.decode` before: decoding it again gives the same event.
-- Picking lines is one pass over bytes in a kernel; nothing is decoded for it.
+- A column is spans over bytes, which may hold more, and in any order: picking lines copies none of them. `packed` puts
+  them end to end, in one pass of a kernel; that is how they are stored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from itertools import accumulate
 from typing import Any, overload
 
 import numpy as np
-from numba import njit
+from numba import njit, uint64
 from numpy.typing import NDArray
 
 from rtrec.events.codec import Refusal, decode
@@ -19,12 +20,22 @@ from rtrec.events.schema import Event
 
 
 @njit(cache=True, nogil=True)
-def _gather(blob: Any, starts: Any, ends: Any, out: Any) -> None:
-    at = 0
+def _gather(blob: Any, starts: Any, ends: Any, between: int, out: Any) -> None:
+    """All spans, one after another; between two of them the byte `between`, unless it is below 0.
+
+    Places are unsigned: with signed ones, which may count from the end, the compiler copies byte by byte, six times as
+    slow.
+    """
+    at, one = uint64(0), uint64(1)
     for k in range(starts.shape[0]):
-        for place in range(starts[k], ends[k]):
-            out[at] = blob[place]
-            at += 1
+        if k and between >= 0:
+            out[at] = between
+            at += one
+        first = uint64(starts[k])
+        length = uint64(ends[k]) - first
+        for place in range(length):
+            out[at + uint64(place)] = blob[first + uint64(place)]
+        at += length
 
 
 class Lines(Sequence[Event]):
@@ -36,24 +47,33 @@ class Lines(Sequence[Event]):
     (2, 'e', True)
     """
 
-    __slots__ = ("blob", "ends")
+    __slots__ = ("blob", "ends", "starts")
 
-    def __init__(self, blob: bytes, ends: NDArray[np.int64]) -> None:
-        self.blob, self.ends = blob, ends
+    def __init__(self, blob: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        self.blob, self.starts, self.ends = blob, starts, ends
 
     @classmethod
     def of(cls, lines: Sequence[bytes]) -> "Lines":
         """Lines of separate values."""
-        return cls(b"".join(lines), np.fromiter(accumulate(map(len, lines)), np.int64, len(lines)))
+        return cls.packed_in(b"".join(lines), np.fromiter(accumulate(map(len, lines)), np.int64, len(lines)))
+
+    @classmethod
+    def packed_in(cls, blob: bytes, ends: NDArray[np.int64]) -> "Lines":
+        """Lines that stand end to end."""
+        return cls(blob, np.concatenate((np.zeros(1, np.int64), ends))[: len(ends)], ends)
 
     @classmethod
     def joined(cls, parts: Sequence["Lines"]) -> "Lines":
         """Several, one after another."""
         if len(parts) == 1:
             return parts[0]
-        starts = [0, *accumulate(len(part.blob) for part in parts)]
-        ends = [part.ends + start for part, start in zip(parts, starts, strict=False)]
-        return cls(b"".join(part.blob for part in parts), np.concatenate(ends) if ends else np.zeros(0, np.int64))
+        shifts = [0, *accumulate(len(part.blob) for part in parts)][: len(parts)]
+        starts = [part.starts + shift for part, shift in zip(parts, shifts, strict=True)]
+        ends = [part.ends + shift for part, shift in zip(parts, shifts, strict=True)]
+        none = np.zeros(0, np.int64)
+        return cls(
+            b"".join(part.blob for part in parts), np.concatenate([none, *starts]), np.concatenate([none, *ends])
+        )
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -77,14 +97,23 @@ class Lines(Sequence[Event]):
 
     def raw(self, place: int) -> bytes:
         """An event's bytes."""
-        place = range(len(self))[place]  # also from the end, and IndexError beyond either
-        return self.blob[self.ends[place - 1] if place else 0 : self.ends[place]]
+        return self.blob[self.starts[place] : self.ends[place]]
 
     def take(self, places: NDArray[np.int64]) -> "Lines":
         """The lines at some places, in that order."""
-        starts = np.concatenate((np.zeros(1, np.int64), self.ends[:-1]))[places]
-        ends = self.ends[places]
-        lengths = np.cumsum(ends - starts)
-        out = np.empty(int(lengths[-1]) if len(lengths) else 0, np.uint8)
-        _gather(np.frombuffer(self.blob, np.uint8), starts, ends, out)
-        return Lines(out.tobytes(), lengths)
+        return Lines(self.blob, self.starts[places], self.ends[places])
+
+    def packed(self) -> "Lines":
+        """The same lines end to end, with no other byte between them."""
+        ends = np.cumsum(self.ends - self.starts)
+        return self.packed_in(self._gathered(int(ends[-1]) if len(ends) else 0, -1), ends)
+
+    def text(self) -> tuple[bytes, NDArray[np.int64]]:
+        """The same lines as one text, newlines between them, and where in it each ends."""
+        ends = np.cumsum(self.ends - self.starts + 1) - 1
+        return self._gathered(int(ends[-1]) if len(ends) else 0, 10), ends
+
+    def _gathered(self, size: int, between: int) -> bytes:
+        out = np.empty(size, np.uint8)
+        _gather(np.frombuffer(self.blob, np.uint8), self.starts, self.ends, between, out)
+        return out.tobytes()

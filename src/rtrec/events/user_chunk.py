@@ -138,8 +138,9 @@ def _shift(columns: UserColumns, name: str, by: int) -> None:
 
 def _named(columns: UserColumns, name: str, known: list[Any]) -> list[Any]:
     """The list's items that the rows name; the column is renumbered to them."""
-    used = np.unique(columns[name])
-    used = used[used >= 0]
+    named = np.zeros(len(known) + 1, np.bool_)
+    named[columns[name]] = True
+    used = np.flatnonzero(named[:-1])
     numbers = np.full(len(known) + 1, ABSENT, np.int32)  # ABSENT finds the last
     numbers[used] = np.arange(len(used))
     columns[name] = numbers[columns[name]]
@@ -168,9 +169,10 @@ def encode(source: str, chunk: UserChunk) -> bytes:
     lines = chunk.events
     if not isinstance(lines, Lines):
         raise TypeError("a chunk of decoded events has no stored form: its events must be lines")
+    packed = lines.packed()
     return _encode(
         _Stored(
-            VERSION, source, chunk.columns.tobytes(), lines.blob, lines.ends.astype("<u4").tobytes(), chunk.anchors,
+            VERSION, source, chunk.columns.tobytes(), packed.blob, packed.ends.astype("<u4").tobytes(), chunk.anchors,
             chunk.categories, chunk.givers, chunk.words, chunk.facts.tobytes(),
         )
     )  # fmt: skip
@@ -183,7 +185,7 @@ def decode(value: bytes) -> tuple[str, UserChunk]:
         msg = f"user_events: written in format {stored.version}, this rtrec reads {VERSION}; use a newer rtrec"
         raise ValueError(msg)
     columns = np.frombuffer(stored.columns, USER_COLUMNS)
-    lines = Lines(stored.blob, np.frombuffer(stored.ends, "<u4").astype(np.int64))
+    lines = Lines.packed_in(stored.blob, np.frombuffer(stored.ends, "<u4").astype(np.int64))
     impressions = int((columns["facts"] != ABSENT).sum())
     facts = np.frombuffer(stored.facts, np.uint8).reshape(impressions, -1) if impressions else _NO_FACTS
     chunk = UserChunk(columns, lines, facts, stored.anchors, stored.categories, stored.givers, stored.words)

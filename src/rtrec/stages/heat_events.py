@@ -62,28 +62,18 @@ def _words(
 ) -> list[dict[str, Attribute]]:
     """What was said of the impressions' anchors as of just before each; words stand once while they last."""
     columns["words"] = ABSENT
-    found: list[dict[str, Attribute]] = []
-    numbers: dict[tuple[str, int], int] = {}
     wanted = np.flatnonzero(columns["type"] == IMPRESSION)
-    names = chunk.anchors
-    placed: list[int] = []
-    for k, anchor in zip(places[wanted].tolist(), columns["anchor"][wanted].tolist(), strict=True):
-        version, meta = _words_at(state, result, names[anchor], k)
-        number = numbers.get((names[anchor], version))
-        if number is None:
-            number = numbers[names[anchor], version] = len(found)
-            found.append(meta.described())
-        placed.append(number)
-    columns["words"][wanted] = placed
-    return found
+    anchors, versions = columns["anchor"][wanted].astype(np.int64), np.zeros(len(wanted), np.int64)
+    for anchor in np.unique(anchors).tolist():
+        if changes := result.words.get(chunk.anchors[anchor]):
+            mine = np.flatnonzero(anchors == anchor)
+            versions[mine] = np.searchsorted([place for place, _ in changes], places[wanted[mine]])
+    most = int(versions.max(initial=0)) + 1
+    known, columns["words"][wanted] = np.unique(anchors * most + versions, return_inverse=True)
+    return [_words_of(state, result, chunk.anchors[one // most], one % most).described() for one in known.tolist()]
 
 
-def _words_at(state: HeatState, result: HeatResult, name: str, place: int) -> tuple[int, AnchorMeta]:
-    """(how many changes of the chunk came before, the anchor's words) as of just before the event at `place`."""
-    changes = result.words.get(name)
-    if changes is None:
-        return 0, state.meta.get(name, EMPTY)
-    for version, (k, before) in enumerate(changes):
-        if k >= place:
-            return version, before
-    return len(changes), state.meta.get(name, EMPTY)
+def _words_of(state: HeatState, result: HeatResult, name: str, version: int) -> AnchorMeta:
+    """An anchor's words before one of the chunk's changes of them, or after the last."""
+    changes = result.words.get(name, [])
+    return changes[version][1] if version < len(changes) else state.meta.get(name, EMPTY)

@@ -21,7 +21,7 @@ from rtrec.settings import Settings
 from rtrec.stages import dead_letters, heat, heat_events
 from rtrec.stages.heat_kernel import ACCEPTED, DUPLICATE
 from rtrec.stages.hops.hop import Batch, HopTurn, Message
-from rtrec.stages.hops.ingest import ANCHOR_EVENTS, dead_letter_message
+from rtrec.stages.hops.ingest import ANCHOR_EVENTS, dead_letter_message, split
 from rtrec.stages.messages import Record
 from rtrec.stages.positions import KEY, Positions
 
@@ -87,11 +87,11 @@ class HeatHop:
 
     def _hand_on(self, result: heat.HeatResult) -> list[Message]:
         handed = heat_events.user_chunk(self.state, self._chunk, result)
-        target = handed.columns["user"] % np.uint64(self._settings.cluster.partitions)
+        target = (handed.columns["user"] % np.uint64(self._settings.cluster.partitions)).astype(np.int64)
         source = f"{ANCHOR_EVENTS}:{self._partition}"
         return [
-            Message(USER_EVENTS, partition, user_chunk.encode(source, handed.take(np.flatnonzero(target == partition))))
-            for partition in np.unique(target).tolist()
+            Message(USER_EVENTS, partition, user_chunk.encode(source, handed.take(places)))
+            for partition, places in split(target)
         ]
 
     def _dead_letters(self, result: heat.HeatResult) -> list[dead_letters.DeadLetter]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtrec.events import anchor_chunk
 from rtrec.events.codec import Refusal
@@ -91,14 +92,23 @@ class IngestHop:
         by_anchor = np.array([*(partition_of(anchor, partitions) for anchor in chunk.anchors), 0], np.int64)
         by_user = (chunk.columns["user"] % np.uint64(partitions)).astype(np.int64)
         place = chunk.columns["anchor"]
-        target = np.where(place >= 0, by_anchor[place], by_user)
         source = f"{self._topic}:{self._partition}"
         messages = []
-        for partition in np.unique(target).tolist():
-            chosen = np.flatnonzero(target == partition)
+        for partition, chosen in split(np.where(place >= 0, by_anchor[place], by_user)):
             value = anchor_chunk.encode(source, chunk.anchors, chunk.columns[chosen], chunk.events.take(chosen))
             messages.append(Message(ANCHOR_EVENTS, partition, value))
         return messages
+
+
+def split(target: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """(target, places that have it, growing) of each target, in order.
+
+    >>> split(np.array([2, 0, 2]))
+    [(0, array([1])), (2, array([0, 2]))]
+    """
+    order = np.argsort(target, kind="stable")
+    borders = np.flatnonzero(np.diff(target[order])) + 1
+    return [(int(target[places[0]]), places) for places in np.split(order, borders) if len(places)]
 
 
 def dead_letter_message(letter: dead_letters.DeadLetter) -> Message:
