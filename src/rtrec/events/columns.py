@@ -15,9 +15,9 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rtrec.events.ids import NO_ID, hash_id, hash_in
+from rtrec.events.ids import NO_ID, hash_id, hash_ids, hash_in
 from rtrec.events.schema import (
     FOLLOW,
     GIFT,
@@ -79,20 +79,19 @@ def make_chunk(events: Sequence[Event], positions: Sequence[int]) -> EventChunk:
     return EventChunk(list(events), anchors, columns)
 
 
-def columns_of(events: Sequence[Any], codes: Sequence[int], positions: Sequence[int]) -> tuple[Columns, list[str]]:
+def columns_of(events: Sequence[Any], codes: ArrayLike, positions: ArrayLike) -> tuple[Columns, list[str]]:
     """(columns, anchors) of events, each an `Event` or a struct of its type (`narrow`). codes: their types'."""
     columns = np.zeros(len(events), COLUMNS)
-    places: dict[str, int] = {}
-    columns["anchor"] = [
-        -1 if code == USER_PROFILE else places.setdefault(e.anchor_id, len(places))
-        for e, code in zip(events, codes, strict=True)
-    ]
     columns["type"], columns["position"], columns["count"] = codes, positions, 1
-    columns["ts_ms"] = [e.ts_ms for e in events]
-    # fromiter: a list of integers beyond 2^63 would become one of Python objects first
-    columns["event"] = columns["key"] = np.fromiter((hash_id(e.event_id) for e in events), np.uint64, len(events))
-    columns["user"] = _hashes([e.user_id for e in events], hash_id)
-    columns["live"] = _hashes([e.live_id for e in events], partial(hash_in, "live"))
+    names = [one.anchor_id for one in events]
+    for place in np.flatnonzero(columns["type"] == USER_PROFILE).tolist():
+        names[place] = None
+    places = {name: place for place, name in enumerate(dict.fromkeys(name for name in names if name is not None))}
+    columns["anchor"] = [*map({**places, None: -1}.__getitem__, names)]
+    columns["ts_ms"] = [one.ts_ms for one in events]
+    columns["event"] = columns["key"] = hash_ids([one.event_id for one in events])
+    columns["user"] = hash_ids([one.user_id for one in events])
+    columns["live"] = _hashes([one.live_id for one in events], partial(hash_in, "live"))
     for code, fill in _DETAILS.items():
         at = np.flatnonzero(columns["type"] == code)
         if len(at):

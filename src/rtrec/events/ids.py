@@ -8,6 +8,10 @@ Rules
 - Namespaces keep apart what would otherwise collide by spelling (`txn_id` "7" and `event_id` "7").
 """
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
 NO_ID = 0
@@ -20,6 +24,20 @@ def hash_id(text: str) -> int:
     (True, False, True)
     """
     return xxh3_64_intdigest(text.encode()) or 1
+
+
+def hash_ids(texts: Sequence[str | None]) -> NDArray[np.uint64]:
+    """`hash_id` of many; `NO_ID` where there is none.
+
+    >>> hash_ids(["a1", None]).tolist() == [hash_id("a1"), NO_ID]
+    True
+    """
+    encoded = map(str.encode, ["" if text is None else text for text in texts])
+    # fromiter: a list of integers beyond 2^63 would become one of Python objects first
+    found = np.fromiter(map(xxh3_64_intdigest, encoded), np.uint64, len(texts))
+    found[found == 0] = 1
+    found[[text is None for text in texts]] = NO_ID
+    return found
 
 
 def hash_in(namespace: str, text: str) -> int:

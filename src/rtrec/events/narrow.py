@@ -13,13 +13,17 @@ Rules
 
 from collections.abc import Sequence
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
+from numpy.typing import NDArray
 
 from rtrec.events.codec import MAX_NESTED, NEGATIVE_KINDS, Refusal, decode
+from rtrec.events.lines import Lines
 from rtrec.events.schema import (
     ACCEPTED_MAJORS,
     ENVELOPE_MAY,
@@ -76,13 +80,19 @@ def decode_many(lines: Sequence[bytes]) -> tuple[list[Any], list[int]]:
     >>> decode_many([b'{"event_id":"e","type":"like","ts_ms":1700000000000,"anchor_id":"a","user_id":"u"}', b"[]"])[1]
     [10, -1]
     """
+    return decode_text(*Lines.of(lines).text())
+
+
+def decode_text(text: bytes, ends: NDArray[np.int64]) -> tuple[list[Any], list[int]]:
+    """The same of lines that stand in one text, a newline between two. ends: where each ends."""
     events: list[Any] = []
     codes: list[int] = []
-    for first in range(0, len(lines), SLICE):
-        some = lines[first : first + SLICE]
-        taken = _fast(some)
+    borders = [-1, *ends.tolist()]
+    for first in range(0, len(ends), SLICE):
+        some = borders[first : first + SLICE + 1]
+        taken = _fast(text[some[0] + 1 : some[-1]], [b - a - 1 for a, b in pairwise(some)])
         if taken is None:
-            taken = [decode(line) for line in some]
+            taken = [decode(text[a + 1 : b]) for a, b in pairwise(some)]
             codes += [-1 if isinstance(one, Refusal) else TYPES[one.type].code for one in taken]
         else:
             codes += [_CODES[one.__class__] for one in taken]
@@ -94,16 +104,15 @@ def _brackets(text: bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _fast(lines: Sequence[bytes]) -> list[Any] | None:
+def _fast(joined: bytes, lengths: Sequence[int]) -> list[Any] | None:
     """Every line of a slice as a struct of its type, or None where one of them needs a closer look."""
-    joined = b"\n".join(lines)
-    borders = len(lines) - 1
+    borders = len(lengths) - 1
     if not joined.startswith(b"{") or not joined.endswith(b"}"):
         return None
     if joined.count(b"\n") != borders or joined.count(b"}\n{") != borders:
         return None
-    longest = len(max(lines, key=len))
-    if longest > LONG_BYTES or (longest > DEEP_BYTES and max(map(_brackets, lines)) > NESTED):
+    longest = max(lengths)
+    if longest > LONG_BYTES or (longest > DEEP_BYTES and max(map(_brackets, joined.split(b"\n"))) > NESTED):
         return None
     try:
         if not joined.isascii():
@@ -113,4 +122,4 @@ def _fast(lines: Sequence[bytes]) -> list[Any] | None:
         return None
     gifts = [one for one in events if one.__class__ is _GIFT]
     worthless = any(gift.value is None and gift.reversal_of is None for gift in gifts)
-    return events if len(events) == len(lines) and not worthless else None
+    return events if len(events) == len(lengths) and not worthless else None

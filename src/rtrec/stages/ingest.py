@@ -8,16 +8,19 @@ Rules
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from rtrec.events.codec import Refusal, decode
-from rtrec.events.columns import EventChunk, columns_of
-from rtrec.events.lines import Lines
-from rtrec.events.narrow import decode_many
+from rtrec.events.columns import Columns, EventChunk, columns_of
+from rtrec.events.narrow import decode_text
 from rtrec.events.schema import TYPE_NAMES, TYPES, Event
 from rtrec.settings import Events
 from rtrec.stages.dead_letters import whole_length
 from rtrec.stages.messages import Record
+from rtrec.stages.records import ABSENT, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,44 +28,67 @@ class Ingested:
     """A micro-batch, judged. records: of the chunk's events, in its order. refused: (record, reason)."""
 
     chunk: EventChunk
-    records: list[Record]
+    records: Sequence[Record]
     refused: list[tuple[Record, str]]
 
 
 def ingest(records: Sequence[Record], policy: Events) -> Ingested:
     """Decode, check and put in columns; the chunk's events are decoded ones, for stages in the same process."""
     taken = [decode(one.value) if one.headers is None else _beginning(one) for one in records]
-    return _judged(records, taken, [_code(one) for one in taken], policy, as_lines=False)
+    append_ms, offsets = [one.append_ms for one in records], [one.offset for one in records]
+    judged = _judged(records, taken, [_code(one) for one in taken], np.array(append_ms, np.int64), offsets, policy)
+    kept = judged.kept.tolist()
+    chunk = EventChunk([taken[place] for place in kept], judged.anchors, judged.columns)
+    return Ingested(chunk, [records[place] for place in kept], judged.refused)
 
 
 def ingest_lines(records: Sequence[Record], policy: Events) -> Ingested:
     """The same for stages elsewhere: the chunk's events are their own JSON, and nothing more is decoded than needed."""
-    taken, codes = decode_many([one.value for one in records])
-    for place, record in enumerate(records):
-        if record.headers is not None:
-            taken[place] = _beginning(record)
-            codes[place] = _code(taken[place])
-    return _judged(records, taken, codes, policy, as_lines=True)
+    records = Records.of(records)
+    lines, places = records.lines(), records.places
+    taken, codes = decode_text(*lines.text())
+    for place in np.flatnonzero(places["headers"] != ABSENT).tolist():
+        taken[place] = _beginning(records[place])
+        codes[place] = _code(taken[place])
+    judged = _judged(records, taken, codes, places["append_ms"], places["offset"], policy)
+    if len(judged.kept) < len(records):
+        lines, places = lines.take(judged.kept), places[judged.kept]
+    return Ingested(EventChunk(lines, judged.anchors, judged.columns), Records(records.blob, places), judged.refused)
+
+
+class _Judged(NamedTuple):
+    """kept: places of the events that are taken, which are the columns' rows."""
+
+    kept: NDArray[np.int64]
+    columns: Columns
+    anchors: list[str]
+    refused: list[tuple[Record, str]]
 
 
 def _judged(
-    records: Sequence[Record], taken: Sequence[Any], codes: Sequence[int], policy: Events, *, as_lines: bool
-) -> Ingested:
-    kept: list[int] = []
-    refused: list[tuple[Record, str]] = []
-    for place, (record, event) in enumerate(zip(records, taken, strict=True)):
-        if codes[place] < 0:
-            refused.append((record, event.reason))
-        elif event.ts_ms > record.append_ms + policy.future_ms:
-            refused.append((record, future_reason(TYPE_NAMES[codes[place]], event.ts_ms, record.append_ms, policy)))
-        else:
-            kept.append(place)
-    if refused:
-        records, taken = [records[place] for place in kept], [taken[place] for place in kept]
-        codes = [codes[place] for place in kept]
-    columns, anchors = columns_of(taken, codes, [record.offset for record in records])
-    events = Lines.of([record.value for record in records]) if as_lines else list(taken)
-    return Ingested(EventChunk(events, anchors, columns), list(records), refused)
+    records: Sequence[Record], taken: Sequence[Any], codes: Sequence[int], append_ms: NDArray[np.int64],
+    offsets: ArrayLike, policy: Events,
+) -> _Judged:  # fmt: skip
+    """Who is refused, and the columns of the others. All but a few are good: those few may cost a second pass."""
+    known, at = np.array(codes, np.int64), np.asarray(offsets, np.int64)
+    kept, late = np.flatnonzero(known >= 0), list[int]()
+    columns, anchors = _columns(taken, known, at, kept)
+    ahead = columns["ts_ms"] > append_ms[kept] + policy.future_ms
+    if ahead.any():
+        late, kept = kept[ahead].tolist(), kept[~ahead]
+        columns, anchors = _columns(taken, known, at, kept)
+    reasons = {place: taken[place].reason for place in np.flatnonzero(known < 0).tolist()}
+    for place in late:
+        record = records[place]
+        reasons[place] = future_reason(TYPE_NAMES[codes[place]], taken[place].ts_ms, record.append_ms, policy)
+    return _Judged(kept, columns, anchors, [(records[place], reasons[place]) for place in sorted(reasons)])
+
+
+def _columns(
+    taken: Sequence[Any], codes: NDArray[np.int64], offsets: NDArray[np.int64], kept: NDArray[np.int64]
+) -> tuple[Columns, list[str]]:
+    some = taken if len(kept) == len(taken) else [taken[place] for place in kept.tolist()]
+    return columns_of(some, codes[kept], offsets[kept])
 
 
 def _beginning(record: Record) -> Event | Refusal:

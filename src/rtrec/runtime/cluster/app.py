@@ -38,7 +38,8 @@ from rtrec.runtime.reload import Watched
 from rtrec.settings import Settings
 from rtrec.settings_io import load
 
-POLL_RECORDS: Final = 20_000
+POLL_PIECES: Final = 1
+"""What a poll brings: `kafka_batches` makes pieces of many records."""
 FETCH_BYTES: Final = 8 << 20
 HEARTBEATS_A_SESSION: Final = 5
 RELOAD_S: Final = 1.0
@@ -100,7 +101,7 @@ def stage_app(stage: str, environ: Mapping[str, str] | None = None) -> StageApp:
         broker_session_timeout=cluster.session_timeout_ms / 1_000,
         broker_heartbeat_interval=cluster.session_timeout_ms / 1_000 / HEARTBEATS_A_SESSION,
         broker_commit_interval=1.0,
-        broker_max_poll_records=POLL_RECORDS,
+        broker_max_poll_records=POLL_PIECES,
         consumer_max_fetch_size=FETCH_BYTES,
         consumer_group_instance_id=environ.get("RTREC_INSTANCE") or None,
         consumer_metadata_max_age_ms=METADATA_MS,

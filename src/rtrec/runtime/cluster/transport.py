@@ -2,9 +2,9 @@
 
 Rules
 -----
-- One message to Faust is all that one fetch brought of a partition: a list of records. Stock Faust makes an object
-  an event, and 8,600 events a second; this makes 240,000 (design, §11).
-- Where to read is asked of the host at each assignment (`host.assigned`), never of the broker. Acknowledged lists
+- One message to Faust is a piece of what one fetch brought of a partition: many records, in columns. Stock Faust makes
+  an object an event, and 8,600 events a second; this makes 240,000 (design, §11).
+- Where to read is asked of the host at each assignment (`host.assigned`), never of the broker. Acknowledged pieces
   are committed to the broker for outside tools, up to the first that is not.
 - Before partitions are revoked the host ends its turns (`host.release`), then what they acknowledged is committed.
 - Only committed records are read; a position outside the log is an error and no silent reset. That a partition has
@@ -24,10 +24,13 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from rtrec.adapters.kafka_records import record_of
+from rtrec.adapters.kafka_batches import load_kernels, read_whole
+from rtrec.stages.records import Records
 
 FETCH_S: Final = 1.0
 FETCH_WAIT_MS: Final = 200
+APPEND_TIME: Final = 1
+"""Kafka's number for times that the broker gave."""
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -39,6 +42,12 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._auto_offset_reset = "none"  # noqa: SLF001 - Faust knows no such value
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - Faust has 1,500 fixed
         return consumer
+
+    async def on_start(self) -> None:
+        """Connect, and read batches whole from the first fetch on."""
+        load_kernels()
+        await super().on_start()
+        read_whole(self._consumer._fetcher)  # noqa: SLF001 - made when it connects
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]
@@ -93,23 +102,24 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         finally:
             await asyncio.sleep(0)
 
-    async def _hand_on(self, tp: TP, found: list[Any], active: set[TP] | None, generation: int) -> None:
+    async def _hand_on(self, tp: TP, found: list[Records], active: set[TP] | None, generation: int) -> None:
         """One partition's records as one message, without those that were read before a seek."""
         begins = self._read_offset.get(tp)
-        records = [record_of(one) for one in found if begins is None or one.offset >= begins]
+        records = Records.joined(found)
+        next_, append_ms = records.next_offset, int(records.places["append_ms"][-1])
+        records = records if begins is None else records.since(begins)
         if not records or (active is not None and tp not in active and tp not in self._buffered_partitions):
             return
-        last = found[-1]
         message = ConsumerMessage(
-            tp.topic, tp.partition, last.offset, last.timestamp / 1_000, last.timestamp_type, (), None, records, None,
-            0, 0, tp, generation_id=generation,
+            tp.topic, tp.partition, next_ - 1, append_ms / 1_000, APPEND_TIME, (), None, records, None, 0, 0, tp,
+            generation_id=generation,
         )  # fmt: skip
         self._delivered[tp].append(message)
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
-        self._read_offset[tp] = last.offset + 1
+        self._read_offset[tp] = next_
 
     def _new_offset(self, tp: TP) -> int | None:
-        """What may be committed to the broker: up to the first list that is not acknowledged."""
+        """What may be committed to the broker: up to the first piece that is not acknowledged."""
         waiting, reached = self._delivered[tp], None
         while waiting and waiting[0].acked:
             reached = waiting.popleft().offset + 1
@@ -125,10 +135,10 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
 
 
 class Batches(faust.Schema):  # type: ignore[misc]
-    """Lists of records as they came: Faust decodes nothing."""
+    """Records as they came: Faust decodes nothing."""
 
     def loads_value(self, _app: Any, message: Any, **_: Any) -> Any:
-        """The list of records."""
+        """The records."""
         return message.value
 
     def loads_key(self, _app: Any, _message: Any, **_: Any) -> Any:

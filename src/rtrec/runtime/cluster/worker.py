@@ -27,10 +27,9 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from rtrec.ports import Owner, Record, StateStore, Verdict
+from rtrec.stages.records import Records
 
 QUEUED_BYTES: Final = 32 << 20
-RECORD_BYTES: Final = 200
-"""What a record takes in the queue beside its value."""
 EVENT_BYTES: Final = 300
 """An event in a chunk, about: bounds a micro-batch of chunks by its events without reading them."""
 FIRST_PAUSE_S: Final = 0.05
@@ -51,7 +50,7 @@ class Lost(RuntimeError):
 class Delivered(NamedTuple):
     """A piece of input. done: called when all of it is committed."""
 
-    records: Sequence[Record]
+    records: Records
     done: Callable[[], None]
     size_bytes: int
 
@@ -118,7 +117,8 @@ class Worker:
     async def deliver(self, records: Sequence[Record], done: Callable[[], None]) -> None:
         """Add input, one record at least; waits while the queue is full."""
         await self._room.wait()
-        size = sum(len(record.value) + RECORD_BYTES for record in records)
+        records = Records.of(records)
+        size = records.size_bytes
         self._queue.append(Delivered(records, done, size))
         self._queued_bytes += size
         if self._queued_bytes >= QUEUED_BYTES:
@@ -191,7 +191,7 @@ class Worker:
             return
         pieces = self._pieces()
         next_ = self.next.get(self.topic, self._begins)
-        records = [record for piece in pieces for record in piece.records if record.offset >= next_]
+        records = Records.joined([piece.records for piece in pieces]).since(next_)
         if self._reading_from > next_:
             self._stopping = True
             self._restart(f"{self.owner}: the store stands at {next_}, what is read begins at {self._reading_from}")
@@ -200,7 +200,7 @@ class Worker:
         for _ in pieces:
             done = self._queue.popleft()
             self._queued_bytes -= done.size_bytes
-            self._reading_from = max(self._reading_from, done.records[-1].offset + 1)
+            self._reading_from = max(self._reading_from, done.records.next_offset)
             done.done()
         if self._queued_bytes < QUEUED_BYTES:
             self._room.set()

@@ -15,6 +15,7 @@ from rtrec.runtime.cluster.hop_worker import SIDE_RECORDS, HopWorker
 from rtrec.runtime.cluster.watchdog import Watchdog
 from rtrec.stages.effects import Writes
 from rtrec.stages.hops.hop import Message
+from rtrec.stages.records import PLACES
 from tests.unit.runtime.cluster.rig import OWNER, TOPIC, Rig, numbers, record, until
 
 
@@ -59,7 +60,7 @@ def test_a_turn_takes_one_piece_at_least_and_not_more_than_fits(rig: Rig) -> Non
 
 def test_who_delivers_is_held_up_while_the_queue_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that is slow shows as lag, and not as memory."""
-    monkeypatch.setattr(worker_module, "QUEUED_BYTES", 10 * (worker_module.RECORD_BYTES + 1))
+    monkeypatch.setattr(worker_module, "QUEUED_BYTES", 10 * (PLACES.itemsize + 1))
 
     async def run() -> None:
         worker = rig.worker(batch_events=1)
