@@ -1,6 +1,5 @@
 """Data folders, opened with what can go wrong said in a line."""
 
-import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from rtrec.ports import OffsetTrimmed
+from rtrec.runtime.collecting import collect_rarely
 from rtrec.runtime.embedded import Embedded
 from rtrec.runtime.folder import FILE, FolderBusy
 from rtrec.runtime.host import TooManyRefused
@@ -21,19 +21,13 @@ if TYPE_CHECKING:
     from rtrec.runtime.cluster.reader import ClusterReader
 
 Readable: TypeAlias = "Reader | ClusterReader"
-COLLECT_AFTER = (100_000, 50, 100)
-"""Allocations, and collections of the younger generation, between two collections of each generation."""
 
 
 @contextmanager
 def working(path: Path, settings: Settings) -> Iterator[Embedded]:
     """A folder to work on, alone."""
     with _faults_said(), Embedded.open(path, settings) as host:
-        # What is loaded by now stays for good, and records hold no cycles: walking them again and again in full
-        # collections cost a third of a replay.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECT_AFTER)
+        collect_rarely()
         yield host
 
 

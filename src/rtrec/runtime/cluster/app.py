@@ -34,6 +34,7 @@ from rtrec.runtime.cluster.patience import patiently
 from rtrec.runtime.cluster.table import STAGES
 from rtrec.runtime.cluster.transport import Batches, BatchTransport
 from rtrec.runtime.cluster.watchdog import Watchdog
+from rtrec.runtime.collecting import collect_rarely
 from rtrec.runtime.reload import Watched
 from rtrec.settings import Settings
 from rtrec.settings_io import load
@@ -72,6 +73,7 @@ class StageApp(faust.App):  # type: ignore[misc]
     async def on_first_start(self) -> None:
         """Watch, once there is a loop."""
         await super().on_first_start()
+        collect_rarely()
         self.watchdog.start()
 
     async def stop(self) -> None:
