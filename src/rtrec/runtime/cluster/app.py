@@ -36,6 +36,7 @@ from rtrec.runtime.cluster.transport import Batches, BatchTransport
 from rtrec.runtime.cluster.watchdog import Watchdog
 from rtrec.runtime.collecting import collect_rarely
 from rtrec.runtime.reload import Watched
+from rtrec.runtime.warm import HOPS, warm_hops
 from rtrec.settings import Settings
 from rtrec.settings_io import load
 
@@ -71,8 +72,10 @@ class StageApp(faust.App):  # type: ignore[misc]
         return topic.removeprefix(self.host.settings.cluster.namespace)
 
     async def on_first_start(self) -> None:
-        """Watch, once there is a loop."""
+        """Load the kernels, while no partition waits for it; watch, once there is a loop."""
         await super().on_first_start()
+        if self.host.stage in HOPS:
+            warm_hops(self.host.stage)
         collect_rarely()
         self.watchdog.start()
 
