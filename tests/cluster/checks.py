@@ -86,4 +86,6 @@ def idle(figures: dict[str, object]) -> Sequence[str]:
     outcomes = figures["outcomes"]
     assert isinstance(outcomes, dict)
     wanted = [f"{head}/{outcome}" for head in ("click", "long_view", "gift") for outcome in ("positive", "negative")]
-    return [f"no {one}: the stream shows nothing of it" for one in wanted if not outcomes.get(one)]
+    missing = [one for one in wanted if not outcomes.get(one)]
+    missing += [] if figures["commits of zombies refused"] else ["refused commit of a zombie"]
+    return [f"no {one}: nothing is shown of it" for one in missing]

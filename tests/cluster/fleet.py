@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,8 +84,8 @@ class Fleet:
         folder.mkdir(parents=True)
         with (folder / "worker.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "rtrec.cli", "stage", stage], cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True, env=self._environ() | changed,
+                [*_with_us(), sys.executable, "-m", "rtrec.cli", "stage", stage], cwd=folder, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=self._environ() | changed,
             )  # fmt: skip
         self.workers.append(StageWorker(stage, number, folder, process))
         return self.workers[-1]
@@ -130,3 +131,9 @@ class Fleet:
             if worker.process.poll() is None:
                 worker.process.kill()
                 worker.process.wait()
+
+
+def _with_us() -> list[str]:
+    """What lets a process end when this one is killed, where the system has it."""
+    program = shutil.which("setpriv")
+    return [program, "--pdeathsig", "KILL"] if program else []

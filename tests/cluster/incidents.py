@@ -11,6 +11,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -55,7 +56,7 @@ class Server(Protocol):
 
 def programme(counts: Counts, rng: random.Random) -> list[Incident]:
     """The incidents in their order; a stage loses a worker only after it was given one more."""
-    killed = [*SHARED, "learn", "archive"]
+    killed = ("heat", "label", "ingest", "profile", "learn", "archive")
     kinds = [Incident("kill", killed[n % len(killed)]) for n in range(counts.kills)]
     kinds += [Incident("zombie", rng.choice(SHARED)) for _ in range(counts.zombies)]
     kinds += [Incident("redis_killed", "heat")] * counts.redis + [Incident("broker_restarted", "heat")] * counts.broker
@@ -87,10 +88,10 @@ class Director:
         self.minutes.append(f"{time.monotonic() - self._begun_s:6.1f} s  {what}")
         (self.fleet.folder / "minutes.txt").write_text("\n".join(self.minutes), encoding="utf-8")
 
-    def await_(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for a condition. No worker may end meanwhile."""
+    def await_(self, condition: Callable[[], bool], what: str, but: Sequence[str] = ()) -> None:
+        """Wait for a condition. No worker may end meanwhile. but: what stands against it, kept up to date."""
         if not until(lambda: bool(self.fleet.fallen()) or condition(), SOON_S):
-            raise self._given_up(f"after {SOON_S:.0f} s still not: {what}", self.fleet.workers)
+            raise self._given_up(f"after {SOON_S:.0f} s still not: {what}; {', '.join(but)}", self.fleet.workers)
         if fallen := self.fleet.fallen():
             raise self._given_up(f"ended by itself: {', '.join(one.name for one in fallen)}", fallen)
 
@@ -129,8 +130,9 @@ class Director:
         feeding.end()
 
     def kill(self, stage: str) -> None:
-        """SIGKILL; another process takes the place."""
+        """SIGKILL in the middle of a turn; another process takes the place."""
         victim = self._victim(stage)
+        self._stop_at_work(victim)
         self.fleet.kill(victim)
         heir = self.fleet.start(stage)
         epochs = self._epochs(victim)
@@ -145,21 +147,28 @@ class Director:
         self.note(f"{victim.name} is stopped with {victim.partitions}")
         self._await_takeover(victim, epochs)
         if stage == "learn":
-            self._await_move(stage, self.standing.offsets(stage))
+            self.await_(lambda: self.standing.at_end(stage), "the new learner has learned and committed everything")
         victim.process.send_signal(signal.SIGCONT)
         self.await_(lambda: len(victim.assignments) > given, f"{victim.name} is in its group again")
         self.note(f"{victim.name} went on as a zombie, and was refused {victim.refusals - refused} times")
 
     def _stop_at_work(self, victim: StageWorker) -> None:
-        """SIGSTOP in the middle of a turn: input piles up first, and with the first commit the other turns are on."""
-        numbers = [number for _, number in victim.partitions]
+        """SIGSTOP in the middle of a turn: input piles up first, and at its first commit the other turns are on.
+
+        An outbox is full then, too. A learner is stopped when it has published what it learned, and not committed it.
+        """
+        topic, numbers = MAIN[victim.stage], [number for _, number in victim.partitions]
         victim.process.send_signal(signal.SIGSTOP)
-        topic, before = MAIN[victim.stage], self.standing.ends(MAIN[victim.stage])
+        before = self.standing.ends(topic)
         until(lambda: all(self.standing.ends(topic)[one] > before[one] for one in numbers), PILE_S)
-        since = self.standing.offsets(victim.stage)
+        since = self._signs(victim.stage)
         victim.process.send_signal(signal.SIGCONT)
-        until(lambda: any(self.standing.offsets(victim.stage)[one] > since[one] for one in numbers), PILE_S)
+        _spin(lambda: any(self._signs(victim.stage)[one] > since[one] for one in numbers), PILE_S)
         victim.process.send_signal(signal.SIGSTOP)
+
+    def _signs(self, stage: str) -> list[int]:
+        """What shows that a stage is at work, by partition."""
+        return self.standing.ends("weights") if stage == "learn" else self.standing.offsets(stage)
 
     def added(self, stage: str) -> None:
         """One more worker."""
@@ -204,15 +213,15 @@ class Director:
 
     def drain(self) -> None:
         """Wait until everything is worked off, twice over: nothing comes after it."""
-        self.await_(self._settled, "every stage is at its topic's end")
-        self.note("everything is worked off")
+        behind = ["nobody has looked yet"]
 
-    def _settled(self) -> bool:
-        try:
-            behind = self.standing.behind() or self.standing.behind()
-        except OSError:
-            return False
-        return not behind
+        def settled() -> bool:
+            with suppress(OSError):
+                behind[:] = self.standing.behind() or self.standing.behind()
+            return not behind
+
+        self.await_(settled, "every stage is at its topic's end", behind)
+        self.note("everything is worked off")
 
     def end(self) -> None:
         """SIGTERM to all that are left."""
@@ -236,3 +245,10 @@ class Director:
 
     def _taken_over(self, stage: str, epochs: dict[tuple[str, int], int]) -> bool:
         return all(self.standing.epoch(stage, place[1]) > before for place, before in epochs.items())
+
+
+def _spin(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait without a pause, for what is over in milliseconds; no longer than so long."""
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s and not condition():
+        pass

@@ -42,7 +42,8 @@ def run(services: ServiceSet, folder: Path, seed: int, size: Size, *, cluster: b
     start_or_skip(store)
     start_or_skip(broker)
     environ = _environ(broker.address, store.url, size.partitions, folder)
-    _cli(environ, "topics", "create")
+    _module(environ, "rtrec.runtime.warm")  # once, and not in eleven processes at a time
+    _module(environ, "rtrec.cli", "topics", "create")
     lines = story_lines(Story(seed, size.events, size.anchors, size.users))
     fleet, standing = Fleet(folder / "workers", environ), Standing(load(None, environ))
     producers = Producers(broker.address, f"{standing.namespace}events")
@@ -60,7 +61,8 @@ def run(services: ServiceSet, folder: Path, seed: int, size: Size, *, cluster: b
         producers.close()
         standing.close()
     found["the run"] = director.faults
-    found["the stream"] = [*checks.idle(figures)]
+    figures["commits of zombies refused"] = sum(one.refusals for one in fleet.workers)
+    found["what this run shows"] = [*checks.idle(figures)]
     figures |= {"run_s": round(ended_s - begun_s), "checks_s": round(time.monotonic() - ended_s)}
     faults = [*checks.differences(found)]
     return Outcome("\n".join([f"seed {seed}, {size}", *director.minutes, str(figures), *faults]), faults)
@@ -77,9 +79,10 @@ def _environ(kafka: str, redis: str, partitions: int, folder: Path) -> dict[str,
     }  # fmt: skip
 
 
-def _cli(environ: dict[str, str], *words: str) -> None:
+def _module(environ: dict[str, str], *words: str) -> None:
+    """Run a module of ours as a command, to its end."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("RTREC_")}
-    command = [sys.executable, "-m", "rtrec.cli", *words]
+    command = [sys.executable, "-m", *words]
     done = subprocess.run(command, env=ours | environ, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        raise AssertionError(f"rtrec {' '.join(words)}: {done.stdout}{done.stderr}")
+        raise AssertionError(f"{' '.join(words)}: {done.stdout}{done.stderr}")

@@ -88,6 +88,10 @@ class Standing:
             return sum(self.offsets(stage)) > sum(since)
         return False
 
+    def at_end(self, stage: str) -> bool:
+        """Whether a stage has nothing to do."""
+        return self.offsets(stage) == self.ends(MAIN[stage])
+
     def behind(self) -> list[str]:
         """Stages that are not at the end of their topic, and outboxes that are not empty."""
         found = []
