@@ -13,7 +13,7 @@ from tests.cluster.standing import MAIN
 from tests.cluster.together import Together, event
 
 REBUILT = ("anchors", "dedupe", "ledger", "users", "weights")
-STORY = 3_000
+STORY = 2_000
 
 
 @pytest.fixture(scope="module")

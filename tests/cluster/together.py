@@ -61,7 +61,10 @@ def event(kind: str, anchor_id: str, user_id: str | None = None, **more: Any) ->
 
 @dataclass
 class Together:
-    """Everything; see the module. bad: lines that were produced and are no events."""
+    """Everything; see the module.
+
+    bad: lines that were produced and are no events. excused: ids of events that were refused once and taken once.
+    """
 
     services: ServiceSet
     folder: Path
@@ -71,6 +74,7 @@ class Together:
     api: Api
     workers: list[Worker] = field(default_factory=list)
     bad: set[bytes] = field(default_factory=set)
+    excused: set[str] = field(default_factory=set)
 
     @classmethod
     def begin(cls, services: ServiceSet, folder: Path) -> "Together":
@@ -117,6 +121,18 @@ class Together:
         """Wait until every stage is at its topic's end."""
         self.until(self._settled, "every stage is at its topic's end")
 
+    def settle_of(self, *stages: str) -> None:
+        """Wait until some stages are at their topics' ends."""
+
+        def at_ends() -> bool:
+            try:
+                return all(self.standing.offsets(stage) == self.standing.ends(MAIN[stage]) for stage in stages)
+            except OSError:
+                return False
+
+        for _ in range(2):
+            self.until(at_ends, f"{stages} are at their topics' ends")
+
     def _settled(self) -> bool:
         try:
             return not (self.standing.behind() or self.standing.behind())
@@ -148,13 +164,21 @@ class Together:
         judged = [check_anchors.Judged(part) for part in met]
         found += check_anchors.anchors(self.standing, judged)
         found += check_users.handed_on(judged, handed)
-        return found
+        return [fault for fault in found if not any(one in fault for one in self.excused)]
 
     def command(self, *words: str, exit_code: int = 0) -> Result:
         """Run a command of ours on this cluster, in this process."""
         result = _run(self.environ, *words)
         assert result.exit_code == exit_code, f"rtrec {' '.join(words)}: {result.exit_code}: {result.output}"
         return result
+
+    def command_with(self, changed: dict[str, str], *words: str) -> Result:
+        """Run a command that is configured otherwise."""
+        return _run(self.environ | changed, *words)
+
+    def standing_of(self, changed: dict[str, str]) -> Standing:
+        """Where a cluster stands that is configured otherwise."""
+        return Standing(load(None, self.environ | changed))
 
     def json_of(self, *words: str) -> Any:
         """The document that a command prints."""
