@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from rtrec.events.columns import COLUMNS, Columns, EventChunk
 from rtrec.events.lines import Lines
+from rtrec.events.parted import Parts, one_part, parts, renumber
+from rtrec.events.rows import concatenated
 
 VERSION: Final = 1
 PLACE_BITS: Final = 20
@@ -46,17 +48,26 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(_Stored).decode
 
 
-def encode(source: str, anchors: Sequence[str], columns: Columns, lines: Lines) -> bytes:
+def encode(source: str, anchors: list[str], columns: Columns, lines: Lines) -> bytes:
     """The message of some events. columns: their rows, `anchor` as a place in `anchors`, which may name more."""
-    columns, used = columns.copy(), np.zeros(len(anchors) + 1, np.bool_)
-    used[columns["anchor"]] = True
-    named = np.flatnonzero(used[:-1])  # -1, an event of a user alone, marks the last place
-    renumbered = np.full(len(anchors) + 1, -1, np.int64)
-    renumbered[named] = np.arange(len(named))
-    columns["anchor"] = renumbered[columns["anchor"]]  # -1, an event of a user alone, finds the last place: -1
-    chosen, packed = [anchors[place] for place in named.tolist()], lines.packed()
-    ends = packed.ends.astype("<u4").tobytes()
-    return _encode(_Stored(VERSION, source, chosen, columns.tobytes(), packed.blob, ends))
+    return _encoded(source, anchors, columns, lines, one_part(np.arange(len(columns))))[0]
+
+
+def encode_parted(
+    source: str, anchors: list[str], columns: Columns, lines: Lines, target: NDArray[np.int64]
+) -> list[tuple[int, bytes]]:
+    """(target, message) of each target that has any of the events. target: each event's."""
+    found = parts(target)
+    return list(zip(found.targets, _encoded(source, anchors, columns, lines, found), strict=True))
+
+
+def _encoded(source: str, anchors: list[str], columns: Columns, lines: Lines, found: Parts) -> list[bytes]:
+    columns = columns.take(found.order)
+    columns["anchor"], named = renumber(columns["anchor"], found.borders, anchors)
+    return [
+        _encode(_Stored(VERSION, source, own, columns[rows].tobytes(), some.blob, some.ends.astype("<u4").tobytes()))
+        for own, rows, some in zip(named, found.slices(), lines.parted(found), strict=True)
+    ]
 
 
 def decode(value: bytes) -> AnchorChunk:
@@ -82,8 +93,8 @@ def merged(parts: Sequence[tuple[AnchorChunk, NDArray[np.int64], NDArray[np.int6
     for chunk, chosen, positions in parts:
         numbers = np.array([*(places.setdefault(anchor, len(places)) for anchor in chunk.anchors), -1], np.int64)
         whole = len(chosen) == len(chunk.lines)
-        some = chunk.columns.copy() if whole else chunk.columns[chosen]
+        some = chunk.columns.copy() if whole else chunk.columns.take(chosen)
         some["anchor"], some["position"] = numbers[some["anchor"]], positions
         columns.append(some)
         lines.append(chunk.lines if whole else chunk.lines.take(chosen))
-    return EventChunk(Lines.joined(lines), list(places), np.concatenate(columns) if columns else np.zeros(0, COLUMNS))
+    return EventChunk(Lines.joined(lines), list(places), concatenated(columns) if columns else np.zeros(0, COLUMNS))

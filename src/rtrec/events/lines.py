@@ -9,14 +9,23 @@ Rules
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Any, overload
+from typing import Any, Final, overload
 
+import msgspec
 import numpy as np
 from numba import njit, uint64
 from numpy.typing import NDArray
 
 from rtrec.events.codec import Refusal, decode
+from rtrec.events.parted import Parts
 from rtrec.events.schema import Event
+
+
+class _User(msgspec.Struct):
+    user_id: str | int
+
+
+_user_of: Final = msgspec.json.Decoder(_User).decode
 
 
 @njit(cache=True, nogil=True)
@@ -47,10 +56,11 @@ class Lines(Sequence[Event]):
     (2, 'e', True)
     """
 
-    __slots__ = ("blob", "ends", "starts")
+    __slots__ = ("_is_packed", "blob", "ends", "starts")
 
     def __init__(self, blob: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self.blob, self.starts, self.ends = blob, starts, ends
+        self._is_packed = False
 
     @classmethod
     def of(cls, lines: Sequence[bytes]) -> "Lines":
@@ -59,8 +69,12 @@ class Lines(Sequence[Event]):
 
     @classmethod
     def packed_in(cls, blob: bytes, ends: NDArray[np.int64]) -> "Lines":
-        """Lines that stand end to end."""
-        return cls(blob, np.concatenate((np.zeros(1, np.int64), ends))[: len(ends)], ends)
+        """Lines that stand end to end, and nothing else."""
+        starts = np.zeros(len(ends), np.int64)
+        starts[1:] = ends[:-1]
+        found = cls(blob, starts, ends)
+        found._is_packed = True
+        return found
 
     @classmethod
     def joined(cls, parts: Sequence["Lines"]) -> "Lines":
@@ -95,6 +109,10 @@ class Lines(Sequence[Event]):
         """Decode every event, in order."""
         return (self[place] for place in range(len(self)))
 
+    def user_ids(self, places: Sequence[int]) -> list[str]:
+        """The users of some events that have one; nothing else of them is decoded."""
+        return [str(_user_of(self.raw(place)).user_id) for place in places]
+
     def raw(self, place: int) -> bytes:
         """An event's bytes."""
         return self.blob[self.starts[place] : self.ends[place]]
@@ -103,8 +121,20 @@ class Lines(Sequence[Event]):
         """The lines at some places, in that order."""
         return Lines(self.blob, self.starts[places], self.ends[places])
 
+    def parted(self, parts: Parts) -> list["Lines"]:
+        """Each part's lines, packed."""
+        packed = self.take(parts.order).packed()
+        found = []
+        for rows in parts.slices():
+            ends = packed.ends[rows]
+            first = int(packed.starts[rows.start]) if len(ends) else 0
+            found.append(Lines.packed_in(packed.blob[first : int(ends[-1]) if len(ends) else 0], ends - first))
+        return found
+
     def packed(self) -> "Lines":
         """The same lines end to end, with no other byte between them."""
+        if self._is_packed:
+            return self
         ends = np.cumsum(self.ends - self.starts)
         return self.packed_in(self._gathered(int(ends[-1]) if len(ends) else 0, -1), ends)
 

@@ -3,7 +3,7 @@
 Rules
 -----
 - In memory one chunk is a turn's; on a cluster a message holds its events for one partition of users
-  (topics `user_events`, `profiled`), picked by `take` without decoding them. Positions grow strictly.
+  (topics `user_events`, `profiled`), picked by `parted` without decoding them. Positions grow strictly.
 - `facts` are a fixed number of bytes an impression: the anchor's values as of just before it when HEAT hands on,
   the whole feature row when PROFILE does.
 - Texts that repeat stand once: anchors, categories, words (an anchor's described attributes), givers.
@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtrec.events.lines import Lines
+from rtrec.events.parted import Parts, one_part, parts, renumber
+from rtrec.events.rows import concatenated
 from rtrec.events.schema import Attribute, Event
 from rtrec.events.user_events import UserEvent
 
@@ -114,17 +116,35 @@ class UserChunk:
             facts += len(part.facts)
         lines = Lines.joined([part.events for part in parts if isinstance(part.events, Lines)])
         known = [part.facts for part in parts if len(part.facts)]
-        return cls(np.concatenate(columns), lines, np.concatenate(known) if known else _NO_FACTS, *lists.values())
+        return cls(concatenated(columns), lines, np.concatenate(known) if known else _NO_FACTS, *lists.values())
 
     def take(self, places: NDArray[np.int64]) -> "UserChunk":
         """Some events, in that order, with just the texts that they name."""
-        columns = self.columns[places]
-        events = self.events.take(places) if isinstance(self.events, Lines) else [self.events[k] for k in places]
-        lists = [_named(columns, name, getattr(self, field)) for name, field in _LISTS.items()]
+        return self._parted(one_part(places))[0]
+
+    def parted(self, target: NDArray[np.int64]) -> list[tuple[int, "UserChunk"]]:
+        """The events of each target that has any, in order."""
+        found = parts(target)
+        return list(zip(found.targets, self._parted(found), strict=True))
+
+    def _parted(self, found: Parts) -> list["UserChunk"]:
+        columns, slices = self.columns.take(found.order), found.slices()
+        lists: list[list[list[Any]]] = []
+        for name, field in _LISTS.items():
+            columns[name], named = renumber(columns[name], found.borders, getattr(self, field))
+            lists.append(named)
         picked = columns["facts"] != ABSENT
-        facts = self.facts[columns["facts"][picked]]
-        columns["facts"][picked] = np.arange(len(facts))
-        return UserChunk(columns, events, facts, *lists)
+        facts, before = self.facts[columns["facts"][picked]], np.concatenate(([0], np.cumsum(picked)))
+        begins = before[found.borders]
+        columns["facts"][picked] = (before[:-1] - np.repeat(begins[:-1], np.diff(found.borders)))[picked]
+        if isinstance(self.events, Lines):
+            events: list[Any] = self.events.parted(found)
+        else:
+            events = [[self.events[place] for place in found.order[rows].tolist()] for rows in slices]
+        return [
+            UserChunk(columns[rows], events[k], facts[begins[k] : begins[k + 1]], *(named[k] for named in lists))
+            for k, rows in enumerate(slices)
+        ]
 
 
 _LISTS: Final = {"anchor": "anchors", "category": "categories", "giver": "givers", "words": "words"}
@@ -134,17 +154,6 @@ _LISTS: Final = {"anchor": "anchors", "category": "categories", "giver": "givers
 def _shift(columns: UserColumns, name: str, by: int) -> None:
     """Move the places of a column on, where there are any."""
     columns[name] = np.where(columns[name] == ABSENT, ABSENT, columns[name] + by)
-
-
-def _named(columns: UserColumns, name: str, known: list[Any]) -> list[Any]:
-    """The list's items that the rows name; the column is renumbered to them."""
-    named = np.zeros(len(known) + 1, np.bool_)
-    named[columns[name]] = True
-    used = np.flatnonzero(named[:-1])
-    numbers = np.full(len(known) + 1, ABSENT, np.int32)  # ABSENT finds the last
-    numbers[used] = np.arange(len(used))
-    columns[name] = numbers[columns[name]]
-    return [known[place] for place in used.tolist()]
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):

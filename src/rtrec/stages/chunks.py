@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from rtrec.events.rows import concatenated
 from rtrec.stages.effects import Writes
 
 Rows = NDArray[np.void]
@@ -76,7 +77,7 @@ class Chunks:
         if not self._chunks:
             return np.zeros(0, self._dtype), []
         alive = [self._alive(chunk, now) for chunk in self._chunks]
-        return np.concatenate([rows for rows, _ in alive]), [text for _, texts in alive for text in texts]
+        return concatenated([rows for rows, _ in alive]), [text for _, texts in alive for text in texts]
 
     def add(self, rows: Rows, texts: list[str], now: int, writes: Writes) -> None:
         """Append a commit's rows, drop and merge what the rules say, and note the changed chunks in `writes`."""
@@ -90,7 +91,7 @@ class Chunks:
             older = self._chunks.pop()
             writes.puts[self._key(older.number)] = None
             old_rows, old_texts = self._alive(older, now)
-            fresh.rows, fresh.texts = np.concatenate([old_rows, fresh.rows]), old_texts + fresh.texts
+            fresh.rows, fresh.texts = concatenated([old_rows, fresh.rows]), old_texts + fresh.texts
             fresh.last_alive = max(fresh.last_alive, older.last_alive)
         self._chunks.append(fresh)
         self._write(fresh, writes)
@@ -120,7 +121,7 @@ class Chunks:
         keep = self._expires(chunk.rows) >= now
         if keep.all():
             return chunk.rows, chunk.texts
-        return chunk.rows[keep], [text for text, kept in zip(chunk.texts, keep, strict=False) if kept]
+        return chunk.rows.compress(keep), [text for text, kept in zip(chunk.texts, keep, strict=False) if kept]
 
     def _take_number(self) -> int:
         self._next += 1

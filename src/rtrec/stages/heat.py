@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from rtrec.events.columns import EventChunk
 from rtrec.events.hash_index import HashIndex
 from rtrec.events.ids import hash_in
+from rtrec.events.lines import Lines
+from rtrec.events.rows import concatenated
 from rtrec.events.schema import ANCHOR_PROFILE, GIFT, IMPRESSION
 from rtrec.features import anchor_codec, anchor_meta
 from rtrec.features.anchor_meta import EMPTY, AnchorMeta
@@ -254,16 +256,19 @@ def _write_chunks(
     reversals, entered = gift & (columns["link"] != 0), gift & (columns["link"] == 0)
     seen = np.zeros(int(accepted.sum()), SEEN)
     seen["key"], seen["until"] = columns["key"][accepted], outcomes["expires"][accepted]
-    originals = state.ledger[outcomes["gift"][reversals]]
-    marks = np.zeros(len(originals), SEEN)
-    marks["key"] = [reversed_key(row["event"], row["position"]) for row in originals]
-    marks["until"] = originals["expires"]
-    state.seen.used += len(seen) + len(marks)
-    state.seen_chunks.add(np.concatenate([seen, marks]), [], now, writes)
-    users = [str(chunk.events[k].user_id) for k in np.flatnonzero(entered).tolist()]
+    if reversals.any():
+        originals = state.ledger.take(outcomes["gift"][reversals])
+        marks = np.zeros(len(originals), SEEN)
+        marks["key"] = [reversed_key(row["event"], row["position"]) for row in originals]
+        marks["until"] = originals["expires"]
+        seen = concatenated([seen, marks])
+    state.seen.used += len(seen)
+    state.seen_chunks.add(seen, [], now, writes)
+    gifts, events = np.flatnonzero(entered).tolist(), chunk.events
+    users = events.user_ids(gifts) if isinstance(events, Lines) else [str(events[k].user_id) for k in gifts]
     state.ledger_users += users
     state.gifts.used += 2 * len(users)
-    state.gift_chunks.add(state.ledger[outcomes["gift"][entered]], users, now, writes)
+    state.gift_chunks.add(state.ledger.take(outcomes["gift"][entered]), users, now, writes)
     new = outcomes["person"] != 0
     people = np.zeros(int(new.sum()), PERSON)
     people["key"], people["block"] = outcomes["person"][new], columns["ts_ms"][new] // BLOCK_MS

@@ -17,7 +17,7 @@ from rtrec.stages.heat_kernel import ACCEPTED
 def user_chunk(state: HeatState, chunk: EventChunk, result: HeatResult) -> UserChunk:
     """Accepted events of users, in order; a reversal with its original's time, user and figures."""
     places = np.flatnonzero((result.outcomes["status"] == ACCEPTED) & (chunk.columns["user"] != 0))
-    met, outcomes = chunk.columns[places], result.outcomes[places]
+    met, outcomes = chunk.columns.take(places), result.outcomes.take(places)
     columns = np.zeros(len(places), USER_COLUMNS)
     for name in ("position", "ts_ms", "user", "count", "anchor", "type"):
         columns[name] = met[name]

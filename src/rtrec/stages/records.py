@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtrec.events.lines import Lines
+from rtrec.events.rows import concatenated
 from rtrec.stages.messages import Record
 
 ABSENT: Final = -1
@@ -83,7 +84,7 @@ class Records(Sequence[Record]):
         some = [cls.of(part) for part in parts]
         if len(some) == 1:
             return some[0]
-        places = np.concatenate([np.zeros(0, PLACES), *(part.places for part in some)])
+        places = concatenated([np.zeros(0, PLACES), *(part.places for part in some)])
         at = shift = 0
         for part in some:
             _move(places[at : at + len(part)], shift)

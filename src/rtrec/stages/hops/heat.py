@@ -21,7 +21,7 @@ from rtrec.settings import Settings
 from rtrec.stages import dead_letters, heat, heat_events
 from rtrec.stages.heat_kernel import ACCEPTED, DUPLICATE
 from rtrec.stages.hops.hop import Batch, HopTurn, Message
-from rtrec.stages.hops.ingest import ANCHOR_EVENTS, dead_letter_message, split
+from rtrec.stages.hops.ingest import ANCHOR_EVENTS, dead_letter_message
 from rtrec.stages.messages import Record
 from rtrec.stages.positions import KEY, Positions
 
@@ -90,8 +90,8 @@ class HeatHop:
         target = (handed.columns["user"] % np.uint64(self._settings.cluster.partitions)).astype(np.int64)
         source = f"{ANCHOR_EVENTS}:{self._partition}"
         return [
-            Message(USER_EVENTS, partition, user_chunk.encode(source, handed.take(places)))
-            for partition, places in split(target)
+            Message(USER_EVENTS, partition, user_chunk.encode(source, some))
+            for partition, some in handed.parted(target)
         ]
 
     def _dead_letters(self, result: heat.HeatResult) -> list[dead_letters.DeadLetter]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtrec.events import anchor_chunk
 from rtrec.events.codec import Refusal
@@ -93,22 +92,9 @@ class IngestHop:
         by_user = (chunk.columns["user"] % np.uint64(partitions)).astype(np.int64)
         place = chunk.columns["anchor"]
         source = f"{self._topic}:{self._partition}"
-        messages = []
-        for partition, chosen in split(np.where(place >= 0, by_anchor[place], by_user)):
-            value = anchor_chunk.encode(source, chunk.anchors, chunk.columns[chosen], chunk.events.take(chosen))
-            messages.append(Message(ANCHOR_EVENTS, partition, value))
-        return messages
-
-
-def split(target: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
-    """(target, places that have it, growing) of each target, in order.
-
-    >>> split(np.array([2, 0, 2]))
-    [(0, array([1])), (2, array([0, 2]))]
-    """
-    order = np.argsort(target, kind="stable")
-    borders = np.flatnonzero(np.diff(target[order])) + 1
-    return [(int(target[places[0]]), places) for places in np.split(order, borders) if len(places)]
+        target = np.where(place >= 0, by_anchor[place], by_user)
+        values = anchor_chunk.encode_parted(source, chunk.anchors, chunk.columns, chunk.events, target)
+        return [Message(ANCHOR_EVENTS, partition, value) for partition, value in values]
 
 
 def dead_letter_message(letter: dead_letters.DeadLetter) -> Message:
