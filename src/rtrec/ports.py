@@ -145,8 +145,15 @@ class StateStore(Protocol):
         """A page of the owner's ranking, highest score first, equal scores by member."""
 
 
+Commit = tuple[Owner, int, Mapping[str, tuple[int, int]], Writes]
+"""The arguments of `StateStore.commit`."""
+
+
 class FollowedStore(StateStore, Protocol):
-    """A store that other processes than the owner's follow."""
+    """A store that other processes than the owner's follow, and whose calls cost a trip."""
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[Verdict | Exception]:
+        """`commit` for several owners, each on its own: one that fails leaves its error in place of its verdict."""
 
     def get_many(self, requests: Sequence[tuple[Owner, Sequence[str]]]) -> list[list[bytes | None]]:
         """`get` for several owners at once; values in the order of requests and keys."""
@@ -165,6 +172,6 @@ class FollowedStore(StateStore, Protocol):
 
 
 __all__ = [
-    "Bounds", "EventLog", "FollowedStore", "Lease", "LogAway", "NewRecord", "OffsetTrimmed", "Owner", "Record",
-    "StateStore", "StoreAway", "Verdict",
+    "Bounds", "Commit", "EventLog", "FollowedStore", "Lease", "LogAway", "NewRecord", "OffsetTrimmed", "Owner",
+    "Record", "StateStore", "StoreAway", "Verdict",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import redis
 from redis.exceptions import NoScriptError
 
 from rtrec.adapters.redis_client import Client, command
@@ -26,6 +27,17 @@ class Script(NamedTuple):
             return command(client, "EVALSHA", self.sha, *sent)
         except NoScriptError:
             return command(client, "EVAL", self.text, *sent)
+
+    def run_many(self, client: redis.Redis, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
+        """`run` for several (keys, arguments) in one round trip; an error stands in place of its answer."""
+        with client.pipeline(transaction=False) as pipeline:
+            for keys, arguments in calls:
+                command(pipeline, "EVALSHA", self.sha, len(keys), *keys, *arguments)
+            answers = pipeline.execute(raise_on_error=False)
+        for place, (keys, arguments) in enumerate(calls):
+            if isinstance(answers[place], NoScriptError):
+                answers[place] = self.run(client, keys, arguments)
+        return answers
 
 
 @cache

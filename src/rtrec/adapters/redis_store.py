@@ -48,7 +48,7 @@ from redis.retry import Retry
 from rtrec.adapters.redis_client import Client, command, place
 from rtrec.adapters.redis_faults import StoreTorn, is_demoted, known
 from rtrec.adapters.redis_scripts import script
-from rtrec.ports import Lease, Owner, Verdict
+from rtrec.ports import Commit, Lease, Owner, Verdict
 from rtrec.stages.effects import Writes
 
 PAGE_KEYS: Final = 500
@@ -94,11 +94,20 @@ class RedisStore:
 
     def commit(self, owner: Owner, epoch: int, inputs: Mapping[str, tuple[int, int]], writes: Writes) -> Verdict:
         """Write records and offsets in one script, or nothing."""
-        classes, arguments = _commit_arguments(epoch, inputs, writes)
-        keys = [*self._own_keys(owner), *(self._hash(owner, one) for one in classes)]
+        words = self._commit_words(owner, epoch, inputs, writes)
         with self._faults():
-            verdict = script("commit").run(self._client, keys, arguments)
-        return Verdict(verdict.decode())
+            answer = script("commit").run(self._client, *words)
+        return self._verdict(answer)
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[Verdict | Exception]:
+        """As the port says; in one round trip where one server has all owners."""
+        if len(commits) == 1 or not isinstance(self._client, redis.Redis):
+            return [_tried(partial(self.commit, *one)) for one in commits]
+        asked = [_tried(partial(self._commit_words, *one)) for one in commits]
+        with self._faults():
+            sent = [one for one in asked if not isinstance(one, Exception)]
+            found = iter(script("commit").run_many(self._client, sent))
+        return [one if isinstance(one, Exception) else _tried(partial(self._verdict, next(found))) for one in asked]
 
     def get(self, owner: Owner, keys: Sequence[str]) -> list[bytes | None]:
         """Values in the order of the keys."""
@@ -170,6 +179,19 @@ class RedisStore:
     def _own_keys(self, owner: Owner) -> list[str]:
         return [self._key(owner, name) for name in ("meta", "rank", "changed", "classes")]
 
+    def _commit_words(
+        self, owner: Owner, epoch: int, inputs: Mapping[str, tuple[int, int]], writes: Writes
+    ) -> tuple[list[str], list[bytes]]:
+        """Keys and arguments of `redis_commit.lua`."""
+        classes, arguments = _commit_arguments(epoch, inputs, writes)
+        return [*self._own_keys(owner), *(self._hash(owner, one) for one in classes)], arguments
+
+    def _verdict(self, answer: bytes | Exception) -> Verdict:
+        with self._faults():
+            if isinstance(answer, Exception):
+                raise answer
+        return Verdict(answer.decode())
+
     def _pages(self, requests: Sequence[tuple[Owner, Sequence[str]]]) -> Iterator[Page]:
         """Requested keys by the hash they are in, at most `PAGE_KEYS` together."""
         for request, (owner, keys) in enumerate(requests):
@@ -232,6 +254,14 @@ class RedisStore:
                 # The name may lead to the new primary by now, but open connections do not.
                 self._client.connection_pool.disconnect(inuse_connections=False)
             raise known(error, self._where) or error from error
+
+
+def _tried(call: Callable[[], T]) -> T | Exception:
+    """The answer, or the error in its place."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - whoever asked is told
+        return error
 
 
 def split(key: str) -> tuple[str, str]:

@@ -93,6 +93,29 @@ def test_a_commit_that_no_server_would_take_is_refused_here(store: RedisStore) -
         store.commit(OWNER, 1, {}, Writes(dict.fromkeys(map(str, range(1_000_000)), b"")))
 
 
+def test_commits_of_several_owners_go_together_and_each_has_its_own_end(client: Client, store: RedisStore) -> None:
+    owners = [Owner("heat", partition) for partition in range(5)]
+    epochs = [store.acquire(owner).epoch for owner in owners]
+    store.acquire(owners[1])  # somebody else has it now
+    command(client, "SCRIPT", "FLUSH")  # a server that was restarted knows no script
+    nowhere = Writes({"a/x": b"never"}, {"x": math.nan})
+    verdicts = store.commit_many(
+        [
+            (owners[0], epochs[0], {"events": (0, 3)}, Writes({"a/x": b"0"})),
+            (owners[1], epochs[1], {"events": (0, 3)}, Writes({"a/x": b"1"})),
+            (owners[2], epochs[2], {"events": (2, 3)}, Writes({"a/x": b"2"})),
+            (owners[3], epochs[3], {}, nowhere),
+            (owners[4], epochs[4], {"events": (0, 3)}, Writes({"a/x": b"4"}, {"x": 1.0})),
+        ]
+    )
+    assert [one for one in verdicts if isinstance(one, Verdict)] == [
+        Verdict.OK, store.commit(owners[1], epochs[1], {}, Writes()), verdicts[2], Verdict.OK,
+    ]  # fmt: skip
+    assert isinstance(verdicts[3], ValueError)
+    assert Verdict.OK not in verdicts[1:4]
+    assert store.get_many([(owner, ["a/x"]) for owner in owners]) == [[b"0"], [None], [None], [None], [b"4"]]
+
+
 def test_long_names_in_a_commit(store: RedisStore) -> None:
     names = ["é" * length for length in (15, 16, 127, 128, 32_767, 32_768)]
     commit(store, Writes({f"a/{name}": name.encode() for name in names}, dict.fromkeys(names, 1.0)))

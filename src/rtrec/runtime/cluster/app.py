@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import faust
+import uvloop
 from faust.app.base import BootStrategy
 from faust.worker import Worker
 from yarl import URL
 
+from rtrec.adapters.kafka_batches import load_kernels
 from rtrec.adapters.kafka_faults import probe_now
 from rtrec.adapters.kafka_settings import for_aiokafka, for_faust
 from rtrec.adapters.redis_client import connect, policy_fault
@@ -40,8 +42,8 @@ from rtrec.runtime.warm import HOPS, warm_hops
 from rtrec.settings import Settings
 from rtrec.settings_io import load
 
-POLL_PIECES: Final = 1
-"""What a poll brings: `kafka_batches` makes pieces of many records."""
+POLL_PIECES: Final = 16
+"""What a poll brings at most: `kafka_batches` makes pieces of many records, so that is one or two a partition."""
 FETCH_BYTES: Final = 8 << 20
 HEARTBEATS_A_SESSION: Final = 5
 RELOAD_S: Final = 1.0
@@ -74,6 +76,7 @@ class StageApp(faust.App):  # type: ignore[misc]
     async def on_first_start(self) -> None:
         """Load the kernels, while no partition waits for it; watch, once there is a loop."""
         await super().on_first_start()
+        load_kernels()
         if self.host.stage in HOPS:
             warm_hops(self.host.stage)
         collect_rarely()
@@ -94,6 +97,7 @@ class StageApp(faust.App):  # type: ignore[misc]
 
 def stage_app(stage: str, environ: Mapping[str, str] | None = None) -> StageApp:
     """The application of a stage, as soon as store and brokers answer."""
+    uvloop.install()
     environ = os.environ if environ is None else environ
     file = Path(environ["RTREC_CONFIG"]) if environ.get("RTREC_CONFIG") else None
     settings = load(file, environ)

@@ -80,7 +80,7 @@ class ArchiveWorker(Worker):
     async def take_over(self) -> None:
         """A new epoch; what was left behind goes."""
         lease = await asyncio.to_thread(self.io.store.acquire, OWNER)
-        following, files = await asyncio.to_thread(self.io.store.get, OWNER, [FOLLOWING, FILES])
+        following, files = await self.io.calls.get(OWNER, [FOLLOWING, FILES])
         self._sequences = Sequences(msgspec.msgpack.decode(following, type=dict[str, int]) if following else {})
         self._epoch, self._committed = lease.epoch, lease.offsets.get(EXAMPLES, 0)
         self.next, self._waiting, self._attempt = dict(lease.offsets), [], None
@@ -126,7 +126,7 @@ class ArchiveWorker(Worker):
             events, files = await asyncio.to_thread(self._write_files, self._committed, attempt.next_, messages)
             inputs = {EXAMPLES: (self._committed, attempt.next_)}
             writes = Writes(puts={FOLLOWING: attempt.following, FILES: msgspec.msgpack.encode(files)})
-            verdict = await asyncio.to_thread(self.io.store.commit, OWNER, self._epoch, inputs, writes)
+            verdict = await self.io.calls.commit(OWNER, self._epoch, inputs, writes)
             if verdict not in (Verdict.OK, Verdict.DUPLICATE):
                 raise refused(OWNER, verdict, self._epoch, inputs)
             self._committed, self._attempt, self._unnamed = attempt.next_, None, files

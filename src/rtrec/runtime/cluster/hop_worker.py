@@ -4,7 +4,7 @@ Rules
 -----
 - What is a pure function of the log is published, and acknowledged, before the commit; what was decided here is in
   the commit, and published after it. The next micro-batch is not begun before that.
-- Store calls block, and run in threads; everything else runs on the event loop.
+- Store calls block, and run in threads (`gathered`); everything else runs on the event loop.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class HopWorker(Worker):
         if not inputs:
             return
         keys = hop.prepare(batch)
-        values = await asyncio.to_thread(self.io.store.get, self.owner, keys) if keys else []
+        values = await self.io.calls.get(self.owner, keys)
         turn = hop.turn(keys, values)
         if turn.messages:
             await self.io.publish(turn.messages)
@@ -73,7 +73,7 @@ class HopWorker(Worker):
 
     async def commit(self, inputs: dict[str, tuple[int, int]], writes: Writes) -> None:
         """Commit, and move `next` on; Fenced where the store refuses."""
-        verdict = await asyncio.to_thread(self.io.store.commit, self.owner, self._epoch, inputs, writes)
+        verdict = await self.io.calls.commit(self.owner, self._epoch, inputs, writes)
         if verdict is not Verdict.OK:
             raise refused(self.owner, verdict, self._epoch, inputs)
         self.next |= {topic: next_ for topic, (_, next_) in inputs.items()}

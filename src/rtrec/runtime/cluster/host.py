@@ -20,7 +20,8 @@ from rtrec.adapters.kafka_faults import KafkaAway, wording
 from rtrec.adapters.kafka_publisher import Publisher
 from rtrec.adapters.kafka_settings import for_aiokafka
 from rtrec.adapters.kafka_topics import CONTROL, name
-from rtrec.ports import Owner, StateStore
+from rtrec.ports import FollowedStore, Owner
+from rtrec.runtime.cluster.gathered import Gathered
 from rtrec.runtime.cluster.heat_worker import HeatWorker
 from rtrec.runtime.cluster.io import Io
 from rtrec.runtime.cluster.sides import Sides
@@ -47,13 +48,13 @@ class StageHost:
     """See the module. restart: (reason) → the process begins anew."""
 
     def __init__(
-        self, stage: str, settings: Settings, store: StateStore, now_ms: Callable[[], int],
+        self, stage: str, settings: Settings, store: FollowedStore, now_ms: Callable[[], int],
         restart: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.stage, self.settings, self._store = stage, settings, store
         self._publisher = Publisher(settings)
         self.sides = Sides(settings, self._wake)
-        self._io = Io(settings, store, self._publish, self.sides, now_ms, restart)
+        self._io = Io(settings, store, Gathered(store), self._publish, self.sides, now_ms, restart)
         self.workers: dict[Place, Worker] = {}
         self._started = False
 

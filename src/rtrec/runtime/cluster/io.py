@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from rtrec.ports import StateStore
+from rtrec.ports import FollowedStore
+from rtrec.runtime.cluster.gathered import Gathered
 from rtrec.settings import Settings
 from rtrec.stages.hops.hop import Message
 from rtrec.stages.messages import Record
@@ -17,10 +18,14 @@ class Side(Protocol):
 
 
 class Io(NamedTuple):
-    """publish: returns offsets when every message is acknowledged. restart: (reason) → the process begins anew."""
+    """calls: of the store, for what every turn asks. publish: returns offsets when every message is acknowledged.
+
+    restart: (reason) → the process begins anew.
+    """
 
     settings: Settings
-    store: StateStore
+    store: FollowedStore
+    calls: Gathered
     publish: Callable[[Sequence[Message]], Awaitable[list[int]]]
     side: Side
     now_ms: Callable[[], int]

@@ -119,7 +119,7 @@ class LearnWorker(Worker):
         inputs = {EXAMPLES: (self._committed, kept.next_offset)}
         figures = msgspec.json.encode(hop.state.progress.report())
         writes = Writes(puts={"snapshot": name.encode(), FIGURES: figures})
-        verdict = await asyncio.to_thread(self.io.store.commit, OWNER, self._epoch, inputs, writes)
+        verdict = await self.io.calls.commit(OWNER, self._epoch, inputs, writes)
         if verdict is not Verdict.OK:
             raise refused(OWNER, verdict, self._epoch, inputs)
         self._committed = kept.next_offset

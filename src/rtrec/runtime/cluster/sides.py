@@ -27,6 +27,8 @@ from rtrec.stages.messages import Record
 
 FULL: Final = 20_000
 WAIT_MS: Final = 200
+PACE_S: Final = 0.1
+"""Between two reads: what comes beside the main topic may be so old, and each owner needs a turn for it."""
 AGAIN_S: Final = 1.0
 STOP_S: Final = 2.0
 _log = logging.getLogger("rtrec.sides")
@@ -118,6 +120,7 @@ class Sides:
                     topic = place.topic.removeprefix(self._settings.cluster.namespace)
                     self._take((topic, place.partition), [record_of(one) for one in found])
                 self._balance(consumer)
+                await asyncio.sleep(PACE_S)
         finally:
             await consumer.stop()
 

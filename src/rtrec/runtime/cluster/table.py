@@ -34,13 +34,15 @@ class Where(NamedTuple):
 class Stage(NamedTuple):
     """topics: of the settings, the main topics. owner: of a (topic, partition). make: its worker.
 
-    sides: side topics of a partition, with the partition read of each.
+    sides: side topics of a partition, with the partition read of each. linger_ms: how long a fetch waits for more while
+    events come. A turn costs milliseconds of processor however few events it has; a score waits for the first two.
     """
 
     topics: Callable[[Settings], tuple[str, ...]]
     owner: Callable[[str, int], Owner]
     make: Callable[[Where, Io], Worker]
     sides: Callable[[int], dict[str, int]] = lambda _partition: {}
+    linger_ms: int = 100
 
 
 def _ingest_owner(topic: str, partition: int) -> Owner:
@@ -83,8 +85,8 @@ def _archive(where: Where, io: Io) -> Worker:
 
 
 STAGES: Final[dict[str, Stage]] = {
-    "ingest": Stage(lambda settings: tuple(settings.cluster.sources), _ingest_owner, _ingest),
-    "heat": Stage(lambda _: (ANCHOR_EVENTS,), lambda _, partition: Owner("heat", partition), _heat),
+    "ingest": Stage(lambda settings: tuple(settings.cluster.sources), _ingest_owner, _ingest, linger_ms=20),
+    "heat": Stage(lambda _: (ANCHOR_EVENTS,), lambda _, partition: Owner("heat", partition), _heat, linger_ms=20),
     "profile": Stage(
         lambda _: (USER_EVENTS,), lambda _, partition: Owner("profile", partition), _profile, lambda _: {CONTROL: 0}
     ),

@@ -24,11 +24,15 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from rtrec.adapters.kafka_batches import load_kernels, read_whole
+from rtrec.adapters.kafka_batches import read_whole
+from rtrec.runtime.cluster.table import STAGES
 from rtrec.stages.records import Records
 
 FETCH_S: Final = 1.0
-FETCH_WAIT_MS: Final = 200
+IDLE_WAIT_MS: Final = 200
+"""How long a fetch waits while there is nothing; what comes then is brought at once."""
+LINGER_BYTES: Final = 256 << 10
+"""While events come a fetch waits for so many, or for the stage's `linger_ms`: turns are fewer and larger."""
 APPEND_TIME: Final = 1
 """Kafka's number for times that the broker gave."""
 
@@ -40,14 +44,20 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - Faust sets it for its own transactions alone
         consumer._auto_offset_reset = "none"  # noqa: SLF001 - Faust knows no such value
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - Faust has 1,500 fixed
+        consumer._fetch_max_wait_ms = IDLE_WAIT_MS  # noqa: SLF001 - Faust has 1,500 fixed
         return consumer
 
     async def on_start(self) -> None:
         """Connect, and read batches whole from the first fetch on."""
-        load_kernels()
         await super().on_start()
         read_whole(self._consumer._fetcher)  # noqa: SLF001 - made when it connects
+
+    def linger(self, *, idle: bool) -> None:
+        """Say how the next fetch waits."""
+        linger_ms = STAGES[self.app.host.stage].linger_ms
+        fetcher = self._consumer._fetcher  # noqa: SLF001 - read at each request
+        fetcher._fetch_max_wait_ms = IDLE_WAIT_MS if idle else linger_ms  # noqa: SLF001
+        fetcher._fetch_min_bytes = 1 if idle else LINGER_BYTES  # noqa: SLF001
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]
@@ -85,6 +95,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001 - as Faust's own loop does
                 records, active = await self._next_records()
+                self._thread.linger(idle=not records)
                 if not records or self.should_stop or not self.flow_active:
                     continue
                 generation = self.app.consumer_generation_id
@@ -118,7 +129,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
             generation_id=generation,
         )  # fmt: skip
         self._delivered[tp].append(message)
-        await self.wait_first(self.callback(message), self.suspend_flow.wait())
+        await self.callback(message)  # who waits for room is let go by a release: workers drop what comes after it
         self._read_offset[tp] = next_
 
     def _new_offset(self, tp: TP) -> int | None:

@@ -13,7 +13,8 @@ from msgspec import msgpack
 
 from rtrec.adapters.sqlite_db import Database
 from rtrec.adapters.sqlite_store import SqliteStore
-from rtrec.ports import Lease, Owner, StoreAway, Verdict
+from rtrec.ports import Commit, Lease, Owner, StoreAway, Verdict
+from rtrec.runtime.cluster.gathered import Gathered
 from rtrec.runtime.cluster.hop_worker import HopWorker
 from rtrec.runtime.cluster.io import Io
 from rtrec.settings import Settings
@@ -106,6 +107,18 @@ class Troubled(SqliteStore):
             raise StoreAway("redis at x: no answer in time")
         return verdict
 
+    def commit_many(self, commits: Sequence[Commit]) -> list[Verdict | Exception]:
+        found: list[Verdict | Exception] = []
+        for one in commits:
+            try:
+                found.append(self.commit(*one))
+            except OSError as error:
+                found.append(error)
+        return found
+
+    def get_many(self, requests: Sequence[tuple[Owner, Sequence[str]]]) -> list[list[bytes | None]]:
+        return [self.get(*one) for one in requests]
+
     def _require(self) -> None:
         if self.away:
             raise StoreAway("redis at x: away")
@@ -136,7 +149,8 @@ class Rig:
 
     @property
     def io(self) -> Io:
-        return Io(self.settings, self.store, self._publish, self.side, lambda: 0, self.restarts.append)
+        calls = Gathered(self.store)
+        return Io(self.settings, self.store, calls, self._publish, self.side, lambda: 0, self.restarts.append)
 
     async def _publish(self, messages: Sequence[Message]) -> list[int]:
         if self.publishing is not None:

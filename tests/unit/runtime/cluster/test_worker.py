@@ -179,7 +179,7 @@ def test_a_store_that_lost_a_commit_is_noticed_though_nothing_comes(rig: Rig, mo
         worker.idle_s = 0.01
         worker.start()
         await deliver(rig, worker, 0, 5)
-        await until(lambda: rig.next == 5)
+        await until(lambda: rig.acknowledged)
         with rig.store._database.transaction() as writer:  # as a server that is back without its last second
             writer.execute("UPDATE state_offset SET next = 3 WHERE owner = ?", (str(OWNER),))
         await until(lambda: rig.restarts)
