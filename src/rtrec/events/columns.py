@@ -9,9 +9,10 @@ Rules
 - `count` is what the event adds to its own counter: 0 for a follow taken back.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -56,6 +57,32 @@ Columns = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """The fields that tell more of an event than that it was. without: the amount where the event does not say it.
+
+    key: of the transaction whose hash duplicates share. link: of what the event points to.
+    """
+
+    amount: str | None = None
+    without: int = 0
+    count: str | None = None
+    key: str | None = None
+    link: str | None = None
+
+
+DETAILS: Final = {
+    GIFT: Details("value", count="count", key="txn_id", link="reversal_of"),
+    VIEW_HEARTBEAT: Details("watch_ms"),
+    VIEW_END: Details("watch_ms"),
+    LIKE: Details(count="count"),
+    FOLLOW: Details(count="on"),
+    LIVE_START: Details("lease_ms", ABSENT, link="category"),
+    LIVE_HEARTBEAT: Details("viewers", ABSENT),
+}
+"""By type. A `count` that is not said is 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class EventChunk:
     """Events of one partition with their columns and the dictionary of their anchors."""
 
@@ -92,11 +119,32 @@ def columns_of(events: Sequence[Any], codes: ArrayLike, positions: ArrayLike) ->
     columns["event"] = columns["key"] = hash_ids([one.event_id for one in events])
     columns["user"] = hash_ids([one.user_id for one in events])
     columns["live"] = _hashes([one.live_id for one in events], partial(hash_in, "live"))
-    for code, fill in _DETAILS.items():
+    for code, details in DETAILS.items():
         at = np.flatnonzero(columns["type"] == code)
         if len(at):
-            fill(columns, at, [events[k] for k in at.tolist()])
+            some = [events[k] for k in at.tolist()]
+            _amounts(columns, at, some, details)
+            if code in _HASHES:
+                _HASHES[code](columns, at, some)
     return columns, list(places)
+
+
+def in_order(columns: Columns, anchors: Sequence[str]) -> list[str]:
+    """Anchors as `columns_of` gives them, each where it is met first and none without events; their column follows.
+
+    >>> columns = np.zeros(3, COLUMNS)
+    >>> columns["anchor"] = [2, -1, 0]
+    >>> in_order(columns, ["a", "b", "c"]), columns["anchor"].tolist()
+    (['c', 'a'], [0, -1, 1])
+    """
+    count, numbers = len(columns), columns["anchor"]
+    first = np.full(len(anchors) + 1, count)  # -1, an event of a user alone, finds the last place
+    first[numbers[::-1]] = np.arange(count)[::-1]  # of rows with the same anchor the last that is written stays
+    met = np.argsort(first[:-1], kind="stable")[: np.count_nonzero(first[:-1] < count)]
+    places = np.full(len(first), -1, np.int64)
+    places[met] = np.arange(len(met))
+    columns["anchor"] = places[numbers]
+    return [anchors[place] for place in met.tolist()]
 
 
 def _hashes(ids: Sequence[str | None], hash_of: Callable[[str], int]) -> NDArray[np.uint64]:
@@ -105,13 +153,14 @@ def _hashes(ids: Sequence[str | None], hash_of: Callable[[str], int]) -> NDArray
     return np.fromiter(map(known.__getitem__, ids), np.uint64, len(ids))
 
 
-def _or_absent(values: Iterable[int | None]) -> list[int]:
-    return [ABSENT if value is None else value for value in values]
+def _amounts(columns: Columns, at: NDArray[np.int64], events: list[Any], details: Details) -> None:
+    for column, name, without in (("amount", details.amount, details.without), ("count", details.count, 1)):
+        if name is not None:
+            values = map(attrgetter(name), events)
+            columns[column][at] = [without if value is None else value for value in values]
 
 
 def _gifts(columns: Columns, at: NDArray[np.int64], gifts: list[Any]) -> None:
-    columns["amount"][at] = [gift.value or 0 for gift in gifts]
-    columns["count"][at] = [1 if gift.count is None else gift.count for gift in gifts]
     for k, gift in zip(at.tolist(), gifts, strict=True):
         if gift.reversal_of is not None:
             columns["link"][k] = hash_id(str(gift.reversal_of))
@@ -120,29 +169,11 @@ def _gifts(columns: Columns, at: NDArray[np.int64], gifts: list[Any]) -> None:
             columns["key"][k] = hash_in("txn", str(gift.txn_id))
 
 
-def _watches(columns: Columns, at: NDArray[np.int64], views: list[Any]) -> None:
-    columns["amount"][at] = [view.watch_ms or 0 for view in views]
-
-
-def _likes(columns: Columns, at: NDArray[np.int64], likes: list[Any]) -> None:
-    columns["count"][at] = [1 if like.count is None else like.count for like in likes]
-
-
-def _follows(columns: Columns, at: NDArray[np.int64], follows: list[Any]) -> None:
-    columns["count"][at] = [0 if follow.on is False else 1 for follow in follows]
-
-
 def _starts(columns: Columns, at: NDArray[np.int64], starts: list[Any]) -> None:
-    columns["amount"][at] = _or_absent(start.lease_ms for start in starts)
     columns["link"][at] = _hashes([start.category for start in starts], partial(hash_in, "category"))
 
 
-def _room_heartbeats(columns: Columns, at: NDArray[np.int64], heartbeats: list[Any]) -> None:
-    columns["amount"][at] = _or_absent(heartbeat.viewers for heartbeat in heartbeats)
-
-
-_DETAILS: Final[dict[int, Callable[[Columns, NDArray[np.int64], list[Any]], None]]] = {
-    GIFT: _gifts, VIEW_HEARTBEAT: _watches, VIEW_END: _watches, LIKE: _likes, FOLLOW: _follows, LIVE_START: _starts,
-    LIVE_HEARTBEAT: _room_heartbeats,
+_HASHES: Final[dict[int, Callable[[Columns, NDArray[np.int64], list[Any]], None]]] = {
+    GIFT: _gifts, LIVE_START: _starts,
 }  # fmt: skip
-"""How the types fill their columns whose event does more than add one."""
+"""How the types fill their `key` and `link`."""

@@ -1,4 +1,4 @@
-"""The fast way in: many events at once, each as a struct of its own type with nothing but that type's fields.
+"""The way in for what `scan` leaves: many events at once, each as a struct of its type with only that type's fields.
 
 Rules
 -----

@@ -2,7 +2,8 @@
 
 Rules
 -----
-- One message to Faust is a piece of what one fetch brought of a partition: many records, in columns. Stock Faust makes
+- One message to Faust is a piece of what a fetch brought of a partition: many records, in columns, and never more than
+  a turn may take, however much a poll brings. Stock Faust makes
   an object an event, and 8,600 events a second; this makes 240,000 (design, §11).
 - Where to read is asked of the host at each assignment (`host.assigned`), never of the broker. Acknowledged pieces
   are committed to the broker for outside tools, up to the first that is not.
@@ -102,7 +103,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
                 for partition, found in records.items():
                     if not self.flow_active or self.app.consumer_generation_id != generation:
                         break
-                    await self._hand_on(ensure_TP(partition), found, active, generation)
+                    for records in found:
+                        await self._hand_on(ensure_TP(partition), records, active, generation)
         except (*self.consumer_stopped_errors, asyncio.CancelledError):
             if not self.app.should_stop:
                 raise
@@ -116,10 +118,9 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         finally:
             await asyncio.sleep(0)
 
-    async def _hand_on(self, tp: TP, found: list[Records], active: set[TP] | None, generation: int) -> None:
-        """One partition's records as one message, without those that were read before a seek."""
+    async def _hand_on(self, tp: TP, records: Records, active: set[TP] | None, generation: int) -> None:
+        """A piece as one message, without records that were read before a seek: as large as it is, and no larger."""
         begins = self._read_offset.get(tp)
-        records = Records.joined(found)
         next_, append_ms = records.next_offset, int(records.places["append_ms"][-1])
         records = records if begins is None else records.since(begins)
         if not records or (active is not None and tp not in active and tp not in self._buffered_partitions):
