@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from benchmarks.clustered.bed import Scenario
@@ -15,7 +17,17 @@ from benchmarks.clustered.bed import Scenario
 READY_S: Final = 180.0
 END_S: Final = 30.0
 POLL_S: Final = 0.05
-TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def command(*words: str) -> list[str]:
+    """`rtrec …`."""
+    return [sys.executable, "-m", "rtrec.cli", *words]
+
+
+def environ(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """A process's environment, with settings of the scenario alone."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith("RTREC_")}
+    return ours | scenario.environ | {"TMPDIR": str(folder)}
 
 
 class Stage:
@@ -26,11 +38,10 @@ class Stage:
         folder = scenario.bed.folder / f"{scenario.namespace}{name}-{number}"
         folder.mkdir(parents=True)
         self.log = folder / "log"
-        ours = {key: value for key, value in os.environ.items() if not key.startswith("RTREC_")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "rtrec.cli", "stage", name], cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True, env=ours | scenario.environ | {"TMPDIR": str(folder)},
+                command("stage", name), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True, env=environ(scenario, folder),
             )  # fmt: skip
 
     @property
@@ -65,20 +76,26 @@ class Stage:
 def running(scenario: Scenario, *names: str) -> Iterator[list[Stage]]:
     """Stages with all partitions of theirs assigned, a name as often as there are to be workers of it."""
     stages = [Stage(scenario, name, number) for number, name in enumerate(names)]
-    wanted = scenario.settings.cluster.partitions
     try:
         for name in set(names):
-            mine = [one for one in stages if one.name == name]
-            wait_for(lambda mine=mine: sum(one.partitions for one in mine) == wanted, stages, READY_S)  # type: ignore[misc]
+            mine, wanted = [one for one in stages if one.name == name], _partitions(scenario, name)
+            wait_for(partial(_assigned, mine, wanted), stages, READY_S)
         yield stages
     finally:
         for one in stages:
             one.end()
 
 
-def wait_for(condition: "object", stages: list[Stage], seconds: float, poll_s: float = POLL_S) -> None:
+def _partitions(scenario: Scenario, stage: str) -> int:
+    return 1 if stage == "learn" else scenario.settings.cluster.partitions
+
+
+def _assigned(stages: list[Stage], wanted: int) -> bool:
+    return sum(one.partitions for one in stages) == wanted
+
+
+def wait_for(condition: Callable[[], object], stages: list[Stage], seconds: float, poll_s: float = POLL_S) -> None:
     """Wait until it is so, as long as the stages run."""
-    assert callable(condition)  # noqa: S101
     ends_s = time.monotonic() + seconds
     while not condition():
         for one in stages:

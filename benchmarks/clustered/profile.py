@@ -21,7 +21,7 @@ PARTS: Final = {
     "kafka connections": ("aiokafka/",),
     "store: commit": ("commit (rtrec/adapters/redis_store.py", "_commit_arguments"),
     "store: read": ("redis_store.py", "redis_client.py", "redis/"),
-    "decode events": ("narrow.py", "decode_many"),
+    "decode events": ("scan.py", "narrow.py", "decode_many"),
     "columns": ("columns.py",),
     "judge": ("stages/ingest.py",),
     "split into chunks": ("stages/hops/ingest.py",),
