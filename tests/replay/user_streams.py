@@ -47,6 +47,7 @@ class _Narrator:
         self.rng = random.Random(lives.shape.seed ^ 0x5EED)
         self.shift_ms = 0
         self.out: list[Event] = []
+        self._newest: dict[Any, int] = {}
 
     def told(self) -> list[Event]:
         """Premieres of all anchors, then the shape's events."""
@@ -54,7 +55,7 @@ class _Narrator:
         for number in range(self.lives.shape.anchors):
             anchor_id = f"a{number}"
             premiere = {"type": "live_start", "anchor_id": anchor_id, "live_id": f"{anchor_id}-0"}
-            self.out.append({"event_id": f"s{number}", "ts_ms": events[0]["ts_ms"]} | premiere | self._category(number))
+            self._add({"event_id": f"s{number}", "ts_ms": events[0]["ts_ms"]} | premiere | self._category(number))
         for event in events:
             self._tell(event)
         return self.out
@@ -77,7 +78,7 @@ class _Narrator:
             event |= {"user_id": "u1"}
         if event["type"] == "user_profile":
             event |= self._profile()
-        self.out.append(event)
+        self._add(event)
         if event["type"] in {"view_start", "view_end"} and rng.random() < 10 * lives.again:
             self._go_on(event)
 
@@ -109,7 +110,7 @@ class _Narrator:
         if self.rng.random() < 0.5:
             more = {"type": "negative", "ts_ms": view["ts_ms"] + self.rng.choice([0, 1, HOUR_MS]), "kind": "report"}
         named = {name: view[name] for name in ("anchor_id", "user_id")}
-        self.out.append({"event_id": f"m{len(self.out)}"} | named | more)
+        self._add({"event_id": f"m{len(self.out)}"} | named | more)
 
     def _beside(self, event: Event) -> Event:
         """The same user at the same time as before; a gift also at the edge of a window behind the user's newest."""
@@ -133,9 +134,12 @@ class _Narrator:
 
     def _newest_ms(self, event: Event) -> int:
         """The newest time told of the event's user."""
+        return self._newest.get(event.get("user_id"), int(event["ts_ms"]))
+
+    def _add(self, event: Event) -> None:
         user_id = event.get("user_id")
-        times: list[int] = [one["ts_ms"] for one in self.out if one.get("user_id") == user_id]
-        return max(times, default=event["ts_ms"])
+        self._newest[user_id] = max(event["ts_ms"], self._newest.get(user_id, event["ts_ms"]))
+        self.out.append(event)
 
 
 def crowded(lives: Lives) -> Lives:

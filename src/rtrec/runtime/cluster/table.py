@@ -42,7 +42,7 @@ class Stage(NamedTuple):
     owner: Callable[[str, int], Owner]
     make: Callable[[Where, Io], Worker]
     sides: Callable[[int], dict[str, int]] = lambda _partition: {}
-    linger_ms: int = 100
+    linger_ms: int = 250
 
 
 def _ingest_owner(topic: str, partition: int) -> Owner:
@@ -85,8 +85,8 @@ def _archive(where: Where, io: Io) -> Worker:
 
 
 STAGES: Final[dict[str, Stage]] = {
-    "ingest": Stage(lambda settings: tuple(settings.cluster.sources), _ingest_owner, _ingest, linger_ms=20),
-    "heat": Stage(lambda _: (ANCHOR_EVENTS,), lambda _, partition: Owner("heat", partition), _heat, linger_ms=20),
+    "ingest": Stage(lambda settings: tuple(settings.cluster.sources), _ingest_owner, _ingest, linger_ms=40),
+    "heat": Stage(lambda _: (ANCHOR_EVENTS,), lambda _, partition: Owner("heat", partition), _heat, linger_ms=40),
     "profile": Stage(
         lambda _: (USER_EVENTS,), lambda _, partition: Owner("profile", partition), _profile, lambda _: {CONTROL: 0}
     ),
