@@ -14,13 +14,14 @@ Rules
 """
 
 import asyncio
+import logging
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any, Final
 
 import aiokafka
 import faust
-from aiokafka.errors import NoOffsetForPartitionError
+from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -34,8 +35,11 @@ IDLE_WAIT_MS: Final = 200
 """How long a fetch waits while there is nothing; what comes then is brought at once."""
 LINGER_BYTES: Final = 256 << 10
 """While events come a fetch waits for so many, or for the stage's `linger_ms`: turns are fewer and larger."""
+AGAIN_S: Final = 1.0
 APPEND_TIME: Final = 1
 """Kafka's number for times that the broker gave."""
+
+_log = logging.getLogger("rtrec.transport")
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -49,8 +53,15 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     async def on_start(self) -> None:
-        """Connect, and read batches whole from the first fetch on."""
-        await super().on_start()
+        """Connect, as soon as there is a broker, and read batches whole from the first fetch on."""
+        while True:
+            try:
+                await super().on_start()
+                break
+            except KafkaConnectionError as error:  # away again since `app` has seen it: Faust would end the process
+                _log.warning("not ready, and waiting: %s", error)
+                await self._consumer.stop()
+                await asyncio.sleep(AGAIN_S)
         read_whole(self._consumer._fetcher)  # noqa: SLF001 - made when it connects
 
     def linger(self, *, idle: bool) -> None:
