@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 
 from rtrec.adapters.kafka_log import KafkaLog
 from rtrec.runtime.cluster.reader import read_all
-from tests.cluster.api import Worker
+from tests.cluster.api import Answer, Worker
 from tests.cluster.together import Together, event, now_ms
 
 VISIBLE_S = 10.0
@@ -106,11 +106,13 @@ def test_what_was_sent_is_seen_by_every_process_in_records_and_in_scores(togethe
         assert "seen" in {one["anchor_id"] for one in board}
         items = worker.ask("POST", "/v1/recommend", {"user_id": "giver", "n": 50}).document["items"]
         assert "seen" in {one["anchor_id"] for one in items}
-    together.until(
-        lambda: together.workers[0].get("/v1/users/giver").status == 200, "the giver's record is there", VISIBLE_S
-    )
-    shown = together.workers[1].get("/v1/users/giver").document
-    assert shown["gift_value"]["24h"] == 350
+
+    def giver() -> Answer:
+        return together.workers[1].get("/v1/users/giver")
+
+    together.until(lambda: giver().status == 200, "the giver's record is there", VISIBLE_S)
+    together.until(lambda: giver().document["gift_value"]["24h"] == 350, "both gifts are in it", VISIBLE_S)
+    shown = giver().document
     assert shown["familiarity"][0]["anchor_id"] == "seen"
 
 
