@@ -95,7 +95,12 @@ def test_what_was_sent_is_seen_by_every_process_in_records_and_in_scores(togethe
         for worker in together.workers:
             await_gifts(together, worker, "seen", before + value)
         heard("a gift is seen by all processes after", time.monotonic() - sent_s)
+
+    def giver(worker: Worker) -> Answer:
+        return worker.get("/v1/users/giver")
+
     for worker in together.workers:
+        together.until(lambda: giver(worker).status == 200, "the giver's record is there", VISIBLE_S)  # noqa: B023
         answer = worker.score("seen", "nobody", user_id="giver")
         seen, nobody = answer.document["scores"]
         assert answer.document["degraded"] == ["batch_model"]
@@ -104,15 +109,11 @@ def test_what_was_sent_is_seen_by_every_process_in_records_and_in_scores(togethe
         assert nobody["feature_age_ms"] is None
         board = worker.get("/v1/hot?n=100").document["anchors"]
         assert "seen" in {one["anchor_id"] for one in board}
-        items = worker.ask("POST", "/v1/recommend", {"user_id": "giver", "n": 50}).document["items"]
+        items = worker.ask("POST", "/v1/recommend", {"user_id": "giver", "n": 200}).document["items"]
         assert "seen" in {one["anchor_id"] for one in items}
-
-    def giver() -> Answer:
-        return together.workers[1].get("/v1/users/giver")
-
-    together.until(lambda: giver().status == 200, "the giver's record is there", VISIBLE_S)
-    together.until(lambda: giver().document["gift_value"]["24h"] == 350, "both gifts are in it", VISIBLE_S)
-    shown = giver().document
+    last = together.workers[1]
+    together.until(lambda: giver(last).document["gift_value"]["24h"] == 350, "both gifts are in it", VISIBLE_S)
+    shown = giver(last).document
     assert shown["familiarity"][0]["anchor_id"] == "seen"
 
 
