@@ -13,6 +13,8 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event as Stop
@@ -56,41 +58,49 @@ def _event(rng: random.Random, event_id: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def mark(client: Client, anchor: str) -> tuple[float, list[float]]:
-    """Milliseconds until a gift to a fresh anchor is in the features, and those of each score asked meanwhile."""
-    gift = {
-        "event_id": f"m-{anchor}",
-        "type": "gift",
-        "ts_ms": now_ms(),
-        "anchor_id": anchor,
-        "user_id": "u",
-        "value": 1,
-    }
-    started, scores_ms = perf_counter(), list[float]()
-    client.send([gift])
-    while perf_counter() - started < GIVEN_UP_S:
-        asked = perf_counter()
-        answer: Any = client.post("/v1/score", {"user_id": "u0", "candidates": [anchor]})
-        scores_ms.append(1e3 * (perf_counter() - asked))
-        if answer["scores"][0]["feature_age_ms"] is not None:
-            return 1e3 * (perf_counter() - started), scores_ms
-        time.sleep(POLL_S)
-    raise RuntimeError(f"{anchor}: not in the features within {GIVEN_UP_S:g} s")
+@dataclass
+class Marks:
+    """Gifts to anchors that nobody has heard of, each asked for until the features show it. send: of a gift.
 
+    scores_ms: what each question took, since the warm-up.
+    """
 
-def marks(url: str, seconds: float) -> tuple[list[float], list[float]]:
-    """Marks for so long, evenly spread; the first ones warm both sides up and do not count."""
-    client, visible_ms, scores_ms = Client(url), list[float](), list[float]()
-    for number in range(WARM_MARKS):
-        mark(client, f"warm{number}")
-    ends = perf_counter() + seconds
-    while perf_counter() < ends:
+    client: Client
+    send: Callable[[dict[str, Any]], object]
+    every_s: float = MARK_EVERY_S
+    poll_s: float = POLL_S
+    given_up_s: float = GIVEN_UP_S
+    scores_ms: list[float] = field(default_factory=list)
+
+    def mark(self, anchor: str) -> float:
+        """Milliseconds until a score shows it."""
+        gift = {"event_id": f"m-{anchor}", "type": "gift", "ts_ms": now_ms(), "anchor_id": anchor, "user_id": "u",
+                "value": 1}  # fmt: skip
         started = perf_counter()
-        took_ms, asked_ms = mark(client, f"mark{len(visible_ms)}")
-        visible_ms.append(took_ms)
-        scores_ms += asked_ms
-        time.sleep(max(0.0, started + MARK_EVERY_S - perf_counter()))
-    return visible_ms, scores_ms
+        self.send(gift)
+        while perf_counter() - started < self.given_up_s:
+            asked = perf_counter()
+            answer: Any = self.client.post("/v1/score", {"user_id": "u0", "candidates": [anchor]})
+            self.scores_ms.append(1e3 * (perf_counter() - asked))
+            if answer["scores"][0]["feature_age_ms"] is not None:
+                return 1e3 * (perf_counter() - started)
+            time.sleep(self.poll_s)
+        raise RuntimeError(f"{anchor}: not in the features within {self.given_up_s:g} s")
+
+    def warm(self) -> None:
+        """The first ones warm both sides up and do not count."""
+        for number in range(WARM_MARKS):
+            self.mark(f"warm{number}")
+        self.scores_ms.clear()
+
+    def during(self, seconds: float) -> list[float]:
+        """Marks for so long, evenly spread."""
+        visible_ms, ends = list[float](), perf_counter() + seconds
+        while perf_counter() < ends:
+            started = perf_counter()
+            visible_ms.append(self.mark(f"mark{len(visible_ms)}"))
+            time.sleep(max(0.0, started + self.every_s - perf_counter()))
+        return visible_ms
 
 
 def quantiles(times_ms: list[float]) -> dict[str, float]:
@@ -109,7 +119,10 @@ def main(seconds: float) -> None:
         loader = context.Process(target=load, args=(served.url, stop, tell), daemon=True)
         loader.start()
         try:
-            visible_ms, scores_ms = marks(served.url, seconds)
+            client = Client(served.url)
+            marks = Marks(client, lambda gift: client.send([gift]))
+            marks.warm()
+            visible_ms = marks.during(seconds)
             stop.set()
             pace = told.recv()
             loader.join()
@@ -119,7 +132,7 @@ def main(seconds: float) -> None:
             served.kill()
     print(json.dumps({
         "seconds": seconds, "load_events_per_s": round(pace, 1), "marks": len(visible_ms),
-        "visible_ms": quantiles(visible_ms), "score_ms": quantiles(scores_ms),
+        "visible_ms": quantiles(visible_ms), "score_ms": quantiles(marks.scores_ms),
     }))  # fmt: skip
 
 

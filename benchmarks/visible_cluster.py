@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -29,14 +28,14 @@ from benchmarks.clustered.load import copied
 from benchmarks.clustered.pace import loaded
 from benchmarks.clustered.processes import Stage, running, wait_for
 from benchmarks.clustered.served import served
-from benchmarks.visible import quantiles
+from benchmarks.visible import Marks, now_ms, quantiles
 from rtrec.settings import HEADS
 from rtrec.simulator.client import Client
 from rtrec.stages.learn import ExampleChunk
 
 STAGES = ("ingest", "heat", "profile", "label", "learn")
 RATE, BURST, HOT = 2_000, 60_000, 0.3
-MARK_EVERY_S, WARM_MARKS, POLL_S, GIVEN_UP_S = 0.2, 20, 0.01, 20.0
+MARK_EVERY_S, POLL_S, GIVEN_UP_S = 0.2, 0.01, 20.0
 LOOK_S, VERSION_S, SETTLE_S = 0.1, 0.1, 5.0
 
 
@@ -63,9 +62,8 @@ def visible(place: Bed, seconds: float, rate: int, stages: Sequence[str] = STAGE
 def shown(scenario: Scenario, client: Client, pids: dict[str, int], seconds: float, rate: int) -> dict[str, Any]:
     """The same where all is at work. Weights only where somebody learns."""
     place, settle_s = scenario.bed, min(SETTLE_S, seconds)
-    marks = Marks(scenario, client)
-    for number in range(WARM_MARKS):
-        marks.mark(f"warm{number}")
+    marks = marks_of(scenario, client)
+    marks.warm()
     with loaded(place.kafka, scenario.topic("events"), rate) as load, versions(client_of(client)) as seen:
         time.sleep(settle_s)
         clock, began_ms = Clock(pids | place.pids), now_ms()
@@ -113,53 +111,22 @@ def _look(lag: Lag, seconds: float) -> None:
         time.sleep(LOOK_S)
 
 
-def now_ms() -> int:
-    """The wall clock."""
-    return time.time_ns() // 1_000_000
+def marks_of(scenario: Scenario, client: Client) -> Marks:
+    """Marks that are produced to Kafka."""
+    topic, producer = (
+        scenario.topic("events"),
+        Producer({"bootstrap.servers": scenario.bed.kafka, "linger.ms": 0, "acks": "all"}),
+    )
+
+    def send(gift: dict[str, Any]) -> None:
+        producer.produce(topic, json.dumps(gift).encode(), gift["anchor_id"].encode())
+        producer.poll(0)
+
+    return Marks(client, send, MARK_EVERY_S, POLL_S, GIVEN_UP_S)
 
 
-class Marks:
-    """Gifts to anchors that nobody has heard of."""
-
-    def __init__(self, scenario: Scenario, client: Client) -> None:
-        self._topic, self._client = scenario.topic("events"), client
-        self._producer = Producer({"bootstrap.servers": scenario.bed.kafka, "linger.ms": 0, "acks": "all"})
-
-    def mark(self, anchor: str) -> float:
-        """Milliseconds until a score shows it."""
-        gift = {
-            "event_id": f"m-{anchor}",
-            "type": "gift",
-            "ts_ms": now_ms(),
-            "anchor_id": anchor,
-            "user_id": "u",
-            "value": 1,
-        }
-        began = perf_counter()
-        self._producer.produce(self._topic, json.dumps(gift).encode(), anchor.encode())
-        self._producer.poll(0)
-        while perf_counter() - began < GIVEN_UP_S:
-            answer: Any = self._client.post("/v1/score", {"user_id": "u0", "candidates": [anchor]})
-            if answer["scores"][0]["feature_age_ms"] is not None:
-                return 1e3 * (perf_counter() - began)
-            time.sleep(POLL_S)
-        raise RuntimeError(f"{anchor}: not in the features within {GIVEN_UP_S:g} s")
-
-    def during(self, seconds: float) -> list[float]:
-        """Marks for so long, evenly spread."""
-        found, ends = list[float](), perf_counter() + seconds
-        while perf_counter() < ends:
-            began = perf_counter()
-            found.append(self.mark(f"mark{len(found)}"))
-            time.sleep(max(0.0, began + MARK_EVERY_S - perf_counter()))
-        return found
-
-
-@dataclass
-class Versions:
-    """(ms of the wall clock, examples learned by the weights that serve), where that changed."""
-
-    seen: list[tuple[int, int]] = field(default_factory=list)
+Versions = list[tuple[int, int]]
+"""(ms of the wall clock, examples learned by the weights that serve), where that changed."""
 
 
 def client_of(client: Client) -> Client:
@@ -178,8 +145,8 @@ def versions(client: Client) -> Iterator[Versions]:
             answer: Any = client.get("/v1/models")
             version = answer["online"]["version"]
             examples = int(version.split(".")[1]) if version else 0
-            if examples and (not found.seen or found.seen[-1][1] != examples):
-                found.seen.append((now_ms(), examples))
+            if examples and (not found or found[-1][1] != examples):
+                found.append((now_ms(), examples))
 
     thread = threading.Thread(target=follow)
     thread.start()
@@ -200,7 +167,7 @@ def weights(scenario: Scenario, versions: Versions, first_ms: float, last_ms: fl
             zip(chunk.heads, chunk.labels, np.frombuffer(chunk.ts_ms, np.int64).tolist(), strict=True)
         ):
             if head == click and label and first_ms <= ts_ms < last_ms:
-                served_ms = next((ms for ms, examples in versions.seen if examples > at + place), None)
+                served_ms = next((ms for ms, examples in versions if examples > at + place), None)
                 if served_ms is not None:
                     found.append(float(served_ms - ts_ms))
         at += len(chunk.heads)

@@ -104,6 +104,14 @@ def await_well(together: Together, watching: list[Watching]) -> None:
     print(f"all well after {time.monotonic() - began_s:.1f} s")  # noqa: T201
 
 
+def await_said(together: Together, watching: list[Watching], missing: set[str]) -> None:
+    """Until every process says what is missing."""
+    began_s = time.monotonic()
+    for one in watching:
+        together.until(lambda: missing <= one.degraded, "it is said")  # noqa: B023
+    print(f"both say that features are stale after {time.monotonic() - began_s:.1f} s")  # noqa: T201
+
+
 def sends(worker: Worker) -> bool:
     """Whether a process takes events."""
     return worker.ask("POST", "/v1/events", {"events": [event("like", "star", "fan")]}).status == 202
@@ -120,9 +128,7 @@ def test_a_store_that_is_killed_leaves_scores_that_say_so_and_comes_back_by_itse
         await_well(together, watching)
         began_s = time.monotonic()
         redis.kill()
-        for one in watching:
-            together.until(lambda: {"stale_features", "store", "user_record"} <= one.degraded, "it is said")  # noqa: B023
-        print(f"both say that features are stale after {time.monotonic() - began_s:.1f} s")  # noqa: T201
+        await_said(together, watching, {"stale_features", "store", "user_record"})
         worker = together.workers[0]
         assert worker.get("/v1/hot").document["anchors"]
         assert worker.get("/v1/anchors/star").document["windows"]["gift_value"]["24h"] >= 5
@@ -142,12 +148,9 @@ def test_a_store_that_hangs_holds_no_score_up_for_long(together: Together) -> No
     redis = together.services.redis
     with load(together), watched(together) as watching:
         await_well(together, watching)
-        began_s = time.monotonic()
         redis.pause()
         try:
-            for one in watching:
-                together.until(lambda: {"stale_features", "store"} <= one.degraded, "it is said")  # noqa: B023
-            print(f"both say that features are stale after {time.monotonic() - began_s:.1f} s")  # noqa: T201
+            await_said(together, watching, {"stale_features", "store"})
             met = [len(one.answers) for one in watching]
             together.until(
                 lambda: all(len(one.answers) > 20 + before for one, before in zip(watching, met, strict=True)),

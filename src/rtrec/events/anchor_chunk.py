@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rtrec.events.columns import COLUMNS, Columns, EventChunk
 from rtrec.events.lines import Lines
-from rtrec.events.parted import Parts, one_part, parts, renumber
+from rtrec.events.parted import Parts, by_target, one_part, renumber
 from rtrec.events.rows import concatenated
 
 VERSION: Final = 1
@@ -57,7 +57,7 @@ def encode_parted(
     source: str, anchors: list[str], columns: Columns, lines: Lines, target: NDArray[np.int64]
 ) -> list[tuple[int, bytes]]:
     """(target, message) of each target that has any of the events. target: each event's."""
-    found = parts(target)
+    found = by_target(target)
     return list(zip(found.targets, _encoded(source, anchors, columns, lines, found), strict=True))
 
 

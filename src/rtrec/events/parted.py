@@ -28,10 +28,10 @@ class Parts(NamedTuple):
         return [slice(first, end) for first, end in pairwise(ends)]
 
 
-def parts(target: NDArray[np.int64]) -> Parts:
+def by_target(target: NDArray[np.int64]) -> Parts:
     """The rows of each target that has any.
 
-    >>> parts(np.array([2, 0, 2]))
+    >>> by_target(np.array([2, 0, 2]))
     Parts(targets=[0, 2], order=array([1, 0, 2]), borders=array([0, 1, 3]))
     """
     order = np.argsort(target, kind="stable")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtrec.events.lines import Lines
-from rtrec.events.parted import Parts, one_part, parts, renumber
+from rtrec.events.parted import Parts, by_target, one_part, renumber
 from rtrec.events.rows import concatenated
 from rtrec.events.schema import Attribute, Event
 from rtrec.events.user_events import UserEvent
@@ -124,7 +124,7 @@ class UserChunk:
 
     def parted(self, target: NDArray[np.int64]) -> list[tuple[int, "UserChunk"]]:
         """The events of each target that has any, in order."""
-        found = parts(target)
+        found = by_target(target)
         return list(zip(found.targets, self._parted(found), strict=True))
 
     def _parted(self, found: Parts) -> list["UserChunk"]:

@@ -51,7 +51,7 @@ def ingest_lines(records: Sequence[Record], policy: Events) -> Ingested:
     lines, places = records.lines(), records.places
     judged = _judged(records, _scanned(records, lines), places["append_ms"], policy)
     if len(judged.kept) < len(records):
-        lines, places = lines.take(judged.kept), places[judged.kept]
+        lines, places = lines.take(judged.kept), places.take(judged.kept)
     chunk = EventChunk(lines, judged.anchors, judged.columns)
     return Ingested(chunk, Records(records.blob, places), _refused(records, judged))
 

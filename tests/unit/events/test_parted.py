@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtrec.events.parted import NONE, one_part, parts, renumber
+from rtrec.events.parted import NONE, by_target, one_part, renumber
 
 rows = st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 5)), max_size=40)
 
@@ -14,7 +14,7 @@ def test_parts_are_what_picking_target_after_target_gives(made: list[tuple[int, 
     """Targets grow, rows keep their order, and lists hold what is named and nothing else, in the list's order."""
     target, places = (np.array([row[k] for row in made], np.int64) for k in (0, 1))
     known = [f"item{k}" for k in range(6)]
-    found = parts(target)
+    found = by_target(target)
     numbers, lists = renumber(places[found.order], found.borders, known)
     assert found.targets == sorted({row[0] for row in made})
     for part, (one, rows_of) in enumerate(zip(found.targets, found.slices(), strict=True)):

@@ -3,8 +3,8 @@
 Rules
 -----
 - One message to Faust is a piece of what a fetch brought of a partition: many records, in columns, and never more than
-  a turn may take, however much a poll brings. Stock Faust makes
-  an object an event, and 8,600 events a second; this makes 240,000 (design, §11).
+  a turn may take, however much a poll brings. Stock Faust makes an object an event, and 8,600 events a second; this
+  makes 240,000 (design, §11).
 - Where to read is asked of the host at each assignment (`host.assigned`), never of the broker. Acknowledged pieces
   are committed to the broker for outside tools, up to the first that is not.
 - Before partitions are revoked the host ends its turns (`host.release`), then what they acknowledged is committed.
