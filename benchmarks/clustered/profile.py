@@ -19,7 +19,7 @@ PARTS: Final = {
     "fetch and parse records": ("aiokafka/consumer", "aiokafka/record", "kafka_records.py"),
     "publish: batches, compression": ("kafka_publisher.py", "aiokafka/producer"),
     "kafka connections": ("aiokafka/",),
-    "store: commit": ("commit (rtrec/adapters/redis_store.py", "_commit_arguments"),
+    "store: commit": ("commit (rtrec/adapters/redis_store.py", "redis_arguments.py"),
     "store: read": ("redis_store.py", "redis_client.py", "redis/"),
     "decode events": ("scan.py", "narrow.py", "decode_many"),
     "columns": ("columns.py",),

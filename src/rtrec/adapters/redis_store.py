@@ -31,20 +31,19 @@ Where nobody did, `commits` and `done` differ in an owner that was hit and not c
 `StoreTorn`.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import msgspec
 import redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as BrokenConnection
 from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 
+from rtrec.adapters.redis_arguments import commit_arguments, split
 from rtrec.adapters.redis_client import Client, command, place
 from rtrec.adapters.redis_faults import StoreTorn, is_demoted, known
 from rtrec.adapters.redis_scripts import script
@@ -54,8 +53,6 @@ from rtrec.stages.effects import Writes
 PAGE_KEYS: Final = 500
 TRIP_PAGES: Final = 8
 """Most pages in one round trip: 4,000 records, 4 MB of 1 KB each."""
-MAX_ARGUMENTS: Final = 1_000_000
-"""Of one command; Redis closes the connection at 1,048,576."""
 _NEXT: Final = "next:"
 _READS: Final = Retry(ConstantBackoff(0.01), 2, (BrokenConnection,))
 
@@ -183,7 +180,7 @@ class RedisStore:
         self, owner: Owner, epoch: int, inputs: Mapping[str, tuple[int, int]], writes: Writes
     ) -> tuple[list[str], list[bytes]]:
         """Keys and arguments of `redis_commit.lua`."""
-        classes, arguments = _commit_arguments(epoch, inputs, writes)
+        classes, arguments = commit_arguments(epoch, inputs, writes)
         return [*self._own_keys(owner), *(self._hash(owner, one) for one in classes)], arguments
 
     def _verdict(self, answer: bytes | Exception) -> Verdict:
@@ -264,16 +261,6 @@ def _tried(call: Callable[[], T]) -> T | Exception:
         return error
 
 
-def split(key: str) -> tuple[str, str]:
-    """A key's class and its field in the class's hash.
-
-    >>> split("a/x/y"), split("meta"), split("/x")
-    (('a', 'x/y'), ('', 'meta'), ('', '/x'))
-    """
-    slash = key.find("/")
-    return (key[:slash], key[slash + 1 :]) if slash > 0 else ("", key)
-
-
 def _offsets(meta: Mapping[bytes, bytes]) -> dict[str, int]:
     lead = _NEXT.encode()
     return {name.removeprefix(lead).decode(): int(at) for name, at in meta.items() if name.startswith(lead)}
@@ -282,47 +269,3 @@ def _offsets(meta: Mapping[bytes, bytes]) -> dict[str, int]:
 def _literally(text: str) -> str:
     """A pattern that matches the text alone."""
     return "".join(f"\\{one}" if one in "*?[]\\^" else one for one in text)
-
-
-def _commit_arguments(
-    epoch: int, inputs: Mapping[str, tuple[int, int]], writes: Writes
-) -> tuple[list[str], list[bytes]]:
-    """Classes written, and the arguments of `redis_commit.lua`."""
-    puts: defaultdict[str, tuple[list[str], list[bytes]]] = defaultdict(lambda: ([], []))
-    deletes: defaultdict[str, list[str]] = defaultdict(list)
-    for key, value in writes.puts.items():
-        class_, field = split(key)
-        if value is None:
-            deletes[class_].append(field)
-        else:
-            fields, values = puts[class_]
-            fields.append(field)
-            values.append(value)
-    classes = sorted({*puts, *deletes})
-    head = (
-        epoch,
-        [(topic, *span) for topic, span in inputs.items()],
-        [(class_, puts[class_][0], deletes[class_]) for class_ in classes],
-        _ranks({member: float(score) for member, score in writes.ranks.items() if score is not None}),
-        [member for member, score in writes.ranks.items() if score is None],
-    )
-    arguments = [msgspec.msgpack.encode(head), *(value for class_ in classes for value in puts[class_][1])]
-    if len(arguments) > MAX_ARGUMENTS:
-        raise ValueError(f"a commit of {len(arguments) - 1:,} records; {MAX_ARGUMENTS - 1:,} are the most")
-    return classes, arguments
-
-
-def _ranks(scores: Mapping[str, float]) -> list[str]:
-    """score, member, score, member, …: shortest exact decimals, which msgspec writes ten times as fast as `repr`."""
-    if all(map(math.isfinite, scores.values())):
-        texts = msgspec.json.encode(list(scores.values())).decode()[1:-1].split(",") if scores else []
-    elif nowhere := [member for member, score in scores.items() if math.isnan(score)]:
-        raise ValueError(f"no rank for {nowhere[0]!r}: NaN")
-    else:
-        texts = list(map(repr, scores.values()))
-    flat = [""] * (2 * len(texts))
-    flat[::2], flat[1::2] = texts, scores
-    return flat
-
-
-__all__ = ["PAGE_KEYS", "RedisStore", "split"]

@@ -24,6 +24,7 @@ from rtrec.ports import FollowedStore, Owner
 from rtrec.runtime.cluster.gathered import Gathered
 from rtrec.runtime.cluster.heat_worker import HeatWorker
 from rtrec.runtime.cluster.io import Io
+from rtrec.runtime.cluster.patience import patiently_awaited
 from rtrec.runtime.cluster.sides import Sides
 from rtrec.runtime.cluster.snapshots import Snapshots
 from rtrec.runtime.cluster.table import STAGES, Where
@@ -35,7 +36,6 @@ from rtrec.stages.messages import Record
 T = TypeVar("T")
 Place = tuple[str, int]
 """Topic without namespace, partition."""
-AGAIN_S: Final = 1.0
 PUBLISH_S: Final = 10.0
 _log = logging.getLogger("rtrec.host")
 
@@ -157,12 +157,7 @@ class StageHost:
 
     async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read as soon as store, brokers and registry can be read."""
-        while True:
-            try:
-                return await read()
-            except OSError as error:
-                _log.warning("%s: %s; again in %.0f s", self.stage, error, AGAIN_S)
-                await asyncio.sleep(AGAIN_S)
+        return await patiently_awaited(read, self.stage)
 
     def _wake(self, topic: str, partition: int) -> None:
         for (_, number), worker in self.workers.items():

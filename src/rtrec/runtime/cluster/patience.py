@@ -4,9 +4,10 @@ It is said what is waited for, once and then every `SAY_S`. What a server refuse
 likewise: whoever reads the log mends it, and nothing has to be started again.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 AGAIN_S: Final = 1.0
@@ -28,3 +29,13 @@ def patiently(call: Callable[[], T]) -> T:
                 said, said_s = str(error), time.monotonic()
                 _log.warning("not ready, and waiting: %s", said)
         time.sleep(AGAIN_S)
+
+
+async def patiently_awaited(call: Callable[[], Awaitable[T]], who: str) -> T:
+    """The same in an event loop, said each time; what is not there is no fault to wait out. who: waits."""
+    while True:
+        try:
+            return await call()
+        except OSError as error:
+            _log.warning("%s: %s; again in %.0f s", who, error, AGAIN_S)
+            await asyncio.sleep(AGAIN_S)

@@ -14,7 +14,6 @@ Rules
 """
 
 import asyncio
-import logging
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any, Final
@@ -27,6 +26,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from rtrec.adapters.kafka_batches import read_whole
+from rtrec.adapters.kafka_faults import KafkaAway
+from rtrec.runtime.cluster.patience import patiently_awaited
 from rtrec.runtime.cluster.table import STAGES
 from rtrec.stages.records import Records
 
@@ -35,11 +36,8 @@ IDLE_WAIT_MS: Final = 200
 """How long a fetch waits while there is nothing; what comes then is brought at once."""
 LINGER_BYTES: Final = 256 << 10
 """While events come a fetch waits for so many, or for the stage's `linger_ms`: turns are fewer and larger."""
-AGAIN_S: Final = 1.0
 APPEND_TIME: Final = 1
 """Kafka's number for times that the broker gave."""
-
-_log = logging.getLogger("rtrec.transport")
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -54,15 +52,16 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         """Connect, as soon as there is a broker, and read batches whole from the first fetch on."""
-        while True:
-            try:
-                await super().on_start()
-                break
-            except KafkaConnectionError as error:  # away again since `app` has seen it: Faust would end the process
-                _log.warning("not ready, and waiting: %s", error)
-                await self._consumer.stop()
-                await asyncio.sleep(AGAIN_S)
+        await patiently_awaited(self._connect, self.app.host.stage)
         read_whole(self._consumer._fetcher)  # noqa: SLF001 - made when it connects
+
+    async def _connect(self) -> None:
+        """KafkaAway where a broker that `app` has seen is away again: Faust would end the process."""
+        try:
+            await super().on_start()
+        except KafkaConnectionError as error:
+            await self._consumer.stop()
+            raise KafkaAway(str(error)) from error
 
     def linger(self, *, idle: bool) -> None:
         """Say how the next fetch waits."""
