@@ -1,7 +1,7 @@
 """A Kafka, a Redis and a Redis Cluster in one folder: the set of a checkout, or one of a test's own."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,11 @@ class ServiceSet:
         folder: Path = SERVICES,
         *,
         kafka_properties: Mapping[str, str] | None = None,
-        java_options: Sequence[str] = (),
     ) -> None:
         """Describe it; nothing starts yet."""
         self.folder = folder.resolve()
         broker = self.folder / "kafka" / "broker"
-        self.kafka = KafkaBroker(broker, properties=kafka_properties, java_options=java_options)
+        self.kafka = KafkaBroker(broker, properties=kafka_properties)
         self.redis = RedisServer(self.folder / "redis")
         self.cluster = RedisCluster(self.folder / "redis-cluster")
 

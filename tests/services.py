@@ -21,7 +21,6 @@ from typing import Protocol
 import pytest
 
 from services.certificates import Certificates, make_certificates
-from services.kafka_broker import QUICK
 from services.kafka_jars import locked
 from services.process import MissingError, Process, began
 from services.service_set import SERVICES, ServiceSet
@@ -44,7 +43,7 @@ class Session:
 
     def isolated(self, kafka_properties: Mapping[str, str] | None = None) -> ServiceSet:
         """A set of its own, in a folder that goes with the session."""
-        return ServiceSet(self.own_folder(), kafka_properties=kafka_properties, java_options=QUICK)
+        return ServiceSet(self.own_folder(), kafka_properties=kafka_properties)
 
     def own_folder(self) -> Path:
         """A folder that nobody else has; what was started in it ends with the session at the latest."""
@@ -59,7 +58,7 @@ def begin(folder: Path = SERVICES) -> Session:
         own.mkdir(parents=True, exist_ok=True)
         (own / "owner.json").write_text(json.dumps([os.getpid(), began(os.getpid())]), encoding="utf-8")
     running = ServiceSet(folder)
-    return Session(running if running.running else ServiceSet(own, java_options=QUICK), own)
+    return Session(running if running.running else ServiceSet(own), own)
 
 
 def sweep(folder: Path) -> list[Path]:

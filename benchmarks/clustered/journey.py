@@ -19,6 +19,8 @@ from benchmarks.clustered.load import Held, Sent, copied, ends, send
 from benchmarks.clustered.processes import Stage, running, wait_for
 
 DONE_S: Final = 300.0
+PARTITIONS: Final = 8
+"""So that two workers, too, have several each."""
 Watch = Callable[[list[Stage]], Callable[[], object]]
 """What to do while a stretch is measured: given the stages at its start, it gives what to call at its end."""
 
@@ -45,7 +47,7 @@ def ingest_alone(
     bed: Bed, warm: Sequence[Sent], events: Sequence[Sent], watch: Watch
 ) -> tuple[dict[str, Any], Scenario]:
     """Raw events to acknowledged chunks of `anchor_events` and committed offsets."""
-    scenario = bed.scenario("ingest")
+    scenario = bed.scenario("ingest", PARTITIONS)
     offsets = Offsets(scenario, "ingest.events", "events")
     with running(scenario, "ingest") as stages:
         _warm(scenario, stages, "events", warm, offsets.cover)
@@ -59,7 +61,7 @@ def heat_alone(
     bed: Bed, source: Scenario, warm_ends: dict[int, int], events: int, watch: Watch, workers: int = 1
 ) -> dict[str, Any]:
     """Chunks of `anchor_events`, as another scenario's INGEST left them, to committed state and `user_events`."""
-    scenario = bed.scenario(f"heat{workers}")
+    scenario = bed.scenario(f"heat{workers}", PARTITIONS)
     messages = copied(bed.kafka, source.topic("anchor_events"))
     seen = dict.fromkeys(warm_ends, 0)
     warm, rest = list[Sent](), list[Sent]()
@@ -77,7 +79,7 @@ def both(
     bed: Bed, name: str, warm: Sequence[Sent], events: Sequence[Sent], watch: Watch
 ) -> tuple[dict[str, Any], Scenario]:
     """Raw events to committed state and `user_events`, through one worker of each stage."""
-    scenario = bed.scenario(name)
+    scenario = bed.scenario(name, PARTITIONS)
     ingest, heat = Offsets(scenario, "ingest.events", "events"), Offsets(scenario, "heat", "anchor_events")
     chunks = scenario.topic("anchor_events")
     with running(scenario, "ingest", "heat") as stages:

@@ -65,9 +65,10 @@ class Cluster(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_024,
-            description="partitions of the stages' topics: the most workers of a stage that share its work. A change needs a rebuild",
+            description="partitions of the stages' topics: the most workers of a stage that share its work. Two for each that is "
+            "foreseen: a worker's cost grows with its partitions, and a change needs a rebuild",
         ),
-    ] = 8
+    ] = 2
     replication: Annotated[
         int,
         Meta(ge=1, le=9, description="copies of each topic that `rtrec topics create` asks for; 3 outlive a broker"),

@@ -15,7 +15,7 @@ from redis import Redis
 
 from rtrec.cli.stage import STAGES
 from rtrec.stages.dead_letters import decode, reason_class
-from services.kafka_broker import QUICK, KafkaBroker
+from services.kafka_broker import KafkaBroker
 from services.part import free_port
 from services.programs import require
 from tests.cluster.compose import ROOT, Composed, compose_file
@@ -91,7 +91,7 @@ def system(service_session: Session, namespace: str, tmp_path: Path) -> Iterator
         require(["redis-server"])
         document = compose_file()
     folder = service_session.own_folder()
-    kafka = KafkaBroker(folder, properties=AUTHORIZED, users=dict.fromkeys(USERS, "secret"), java_options=QUICK)
+    kafka = KafkaBroker(folder, properties=AUTHORIZED, users=dict.fromkeys(USERS, "secret"))
     start_or_skip(kafka)
     admin = KafkaAdminClient(bootstrap_servers=kafka.address)
     admin.create_acls(list(acls(namespace)))

@@ -20,7 +20,7 @@ from rtrec.adapters.kafka_topics import admin_client
 from rtrec.ports import NewRecord
 from rtrec.settings_cluster import Kafka
 from services.certificates import Certificates, make_certificates
-from services.kafka_broker import QUICK, KafkaBroker
+from services.kafka_broker import KafkaBroker
 from services.process import until
 from tests.kafka import settings_of
 from tests.services import Session, start_or_skip
@@ -53,7 +53,7 @@ class Secured(NamedTuple):
 @pytest.fixture(scope="module")
 def secured(service_session: Session, certificates: Certificates) -> Iterator[Secured]:
     folder = service_session.own_folder()
-    broker = KafkaBroker(folder, tls=certificates, users={"ann": PASSWORD, "guest": PASSWORD}, java_options=QUICK)
+    broker = KafkaBroker(folder, tls=certificates, users={"ann": PASSWORD, "guest": PASSWORD})
     broker.properties = more_listeners(broker, certificates) | RIGHTS
     start_or_skip(broker)
     yield Secured(broker, certificates, make_certificates(service_session.own_folder()))

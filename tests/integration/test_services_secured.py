@@ -7,7 +7,7 @@ from redis.cluster import RedisCluster as ClusterClient
 from redis.exceptions import AuthenticationError
 
 from services.certificates import Certificates
-from services.kafka_broker import QUICK, KafkaBroker
+from services.kafka_broker import KafkaBroker
 from services.redis_cluster import RedisCluster
 from services.redis_server import RedisServer
 from tests.services import Session, start_or_skip
@@ -45,7 +45,7 @@ def test_a_cluster_with_a_password_and_tls_redirects_to_tls_ports(
 def test_a_broker_with_a_sasl_tls_listener_lets_in_its_users(
     service_session: Session, certificates: Certificates
 ) -> None:
-    kafka = KafkaBroker(service_session.own_folder(), tls=certificates, users={"ann": PASSWORD}, java_options=QUICK)
+    kafka = KafkaBroker(service_session.own_folder(), tls=certificates, users={"ann": PASSWORD})
     start_or_skip(kafka)
     try:
         admin = KafkaAdminClient(
