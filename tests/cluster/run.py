@@ -69,11 +69,14 @@ def run(services: ServiceSet, folder: Path, seed: int, size: Size, *, cluster: b
 
 
 def _environ(kafka: str, redis: str, partitions: int, folder: Path) -> dict[str, str]:
-    """What workers are configured by: everything happens soon, and no tick decides a label."""
+    """What workers are configured by: everything happens soon, and no tick decides a label.
+
+    No user is forgotten: the story takes longer than the 30 days, and a lost event must show at its end.
+    """
     return {
         "RTREC_KAFKA": kafka, "RTREC_REDIS": redis, "RTREC_CLUSTER_NAMESPACE": "chaos-",
         "RTREC_CLUSTER_PARTITIONS": str(partitions), "RTREC_CLUSTER_SESSION_TIMEOUT_MS": "6000",
-        "RTREC_CLUSTER_QUIET_MS": "0", "RTREC_REGISTRY_URL": str(folder / "registry"),
+        "RTREC_USERS_TTL_DAYS": "3650", "RTREC_CLUSTER_QUIET_MS": "0", "RTREC_REGISTRY_URL": str(folder / "registry"),
         "RTREC_REGISTRY_SNAPSHOT_MS": "700", "RTREC_ARCHIVE_URL": str(folder / "archive"),
         "RTREC_ARCHIVE_FLUSH_MS": "1000", "RTREC_LEARNER_PUBLISH_MS": "200", "RTREC_LEARNER_SLOTS_LOG2": "18",
     }  # fmt: skip

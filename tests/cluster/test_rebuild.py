@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from rtrec.adapters.redis_client import connect
+from rtrec.adapters.redis_faults import StoreTorn
 from rtrec.ports import Owner, Verdict
 from rtrec.stages.effects import Writes
 from services.process import until
@@ -85,6 +87,17 @@ def test_a_rebuild_mends_what_was_damaged(at_rest: Together) -> None:
     assert store.commit(owner, store.acquire(owner).epoch, {}, writes) is Verdict.OK
     assert at_rest.json_of("digest")["parts"]["anchors"] != before["parts"]["anchors"]
     at_rest.json_of("rebuild", "--stage", "heat")
+    assert at_rest.json_of("digest") == before
+
+
+def test_a_learner_whose_commit_was_torn_is_rebuilt(at_rest: Together) -> None:
+    """A server that was cut off in the middle of it has loaded the beginning."""
+    before, owner = at_rest.json_of("digest"), Owner("learn", 0)
+    with connect(at_rest.settings.redis) as client:
+        client.hincrby(f"{{{at_rest.settings.cluster.namespace}{owner}}}:meta", "commits", 1)
+    with pytest.raises(StoreTorn):
+        at_rest.standing.store.acquire(owner)
+    at_rest.json_of("rebuild", "--stage", "learn")
     assert at_rest.json_of("digest") == before
 
 

@@ -6,9 +6,10 @@ Rules
   It is written under a name that nobody reads, which has the epoch in it; then the commit names it; then it gets its
   own name. So no file is to be seen without its commit, whoever dies where, and a zombie's never is. A takeover gives
   the newest commit's files their names, if nobody has, and removes all others that wait for theirs.
-- A store that lost commits stands before files that are to be seen: at a takeover those from its offset on go.
+- A store that lost commits stands before files that are to be seen: at a takeover those from its offset on go. One that
+  knows no offset at all is another store or another log than theirs: nothing is removed, nothing taken, and it is said.
 - Of an outbox's messages the next number is taken and no other, as the learner does; the numbers are in the commit.
-  Where the log's beginning is gone, each owner's first number is taken as it comes.
+  Where the log's beginning is gone, or an operator has set the offset, each owner's first number is taken as it comes.
 - While the store is away what was taken waits, up to `WAITING_FLUSHES` files of it, and a commit of which nobody knows
   whether it was carried out is tried again as it was, with the same file: being told DUPLICATE, it was. To begin anew
   would be right as well, and cost a new process each time.
@@ -40,10 +41,14 @@ FOLLOWING: Final = "following"
 FILES: Final = "files"
 """Key of what the newest commit's files were written as."""
 PARTIAL: Final = ".partial"
-_NAMED: Final = re.compile(r"(\d+)-\d+\.parquet")
+_NAMED: Final = re.compile(r"(\d+)-(\d+)\.parquet")
 DAY_MS: Final = 86_400_000
 WAITING_FLUSHES: Final = 4
 _log = logging.getLogger("rtrec.archive")
+
+
+class StrangeArchive(RuntimeError):
+    """The folder holds files of a log that this store has not read."""
 
 
 class _Attempt(NamedTuple):
@@ -66,7 +71,7 @@ class ArchiveWorker(Worker):
         super().__init__(OWNER, EXAMPLES, begins, io.settings.cluster.batch_events, io.restart)
         import fsspec  # noqa: PLC0415 - loads its backends
 
-        self.io, self._adopt = io, log_start > 0
+        self.io, self._log_start = io, log_start
         self.counts: Counter[str] = Counter()
         self._files, root = fsspec.core.url_to_fs(io.settings.archive.url)
         self._folder = "/".join(part for part in (root.rstrip("/"), io.settings.cluster.namespace, "examples") if part)
@@ -83,8 +88,16 @@ class ArchiveWorker(Worker):
         following, files = await self.io.calls.get(OWNER, [FOLLOWING, FILES])
         self._sequences = Sequences(msgspec.msgpack.decode(following, type=dict[str, int]) if following else {})
         self._epoch, self._committed = lease.epoch, lease.offsets.get(EXAMPLES, 0)
+        self._adopt = self._log_start > 0 or (self._committed > 0 and not following)
         self.next, self._waiting, self._attempt = dict(lease.offsets), [], None
         self._unnamed = msgspec.msgpack.decode(files, type=list[str]) if files else []
+        self._files.invalidate_cache()
+        if EXAMPLES not in lease.offsets and (next_ := await asyncio.to_thread(self._named_until)):
+            raise StrangeArchive(
+                f"ALARM: {self._folder} holds files up to offset {next_} of {EXAMPLES}, and the store knows none: give "
+                f"archive.url another folder, or, if they are of this log, set next:{EXAMPLES} of {OWNER} to {next_}; "
+                "see docs/operations.md, Recomputing state"
+            )
         await asyncio.to_thread(self._tidy)
 
     async def turn(self, records: Sequence[Record]) -> None:
@@ -172,14 +185,21 @@ class ArchiveWorker(Worker):
 
     def _tidy(self) -> None:
         """Name the newest commit's files; remove what no commit names."""
-        self._files.invalidate_cache()
         self._name()
         for path in self._files.glob(f"{self._folder}/day=*/.*{PARTIAL}"):
             self._remove(path)
-        for path in self._files.glob(f"{self._folder}/day=*/*.parquet"):
-            named = _NAMED.fullmatch(path.rsplit("/", 1)[-1])
-            if named and int(named[1]) >= self._committed:
+        for path, first, _ in self._named():
+            if first >= self._committed:
                 self._remove(path)
+
+    def _named(self) -> list[tuple[str, int, int]]:
+        """(path, first offset, next offset) of the files that are to be seen."""
+        paths = self._files.glob(f"{self._folder}/day=*/*.parquet")
+        found = ((path, _NAMED.fullmatch(path.rsplit("/", 1)[-1])) for path in paths)
+        return [(path, int(named[1]), int(named[2])) for path, named in found if named]
+
+    def _named_until(self) -> int:
+        return max((next_ for _, _, next_ in self._named()), default=0)
 
     def _remove(self, path: str) -> None:
         with suppress(FileNotFoundError):

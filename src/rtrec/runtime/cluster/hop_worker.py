@@ -28,9 +28,11 @@ class HopWorker(Worker):
     """
 
     def __init__(
-        self, owner: Owner, topic: str, begins: int, make_hop: Callable[[], Hop], sides: dict[str, int], io: Io
-    ) -> None:
-        super().__init__(owner, topic, begins, io.settings.cluster.batch_events, io.restart)
+        self, owner: Owner, topic: str, begins: int, make_hop: Callable[[], Hop], sides: dict[str, int], io: Io,
+        *, may_have_holes: bool = False,
+    ) -> None:  # fmt: skip
+        batch_events = io.settings.cluster.batch_events
+        super().__init__(owner, topic, begins, batch_events, io.restart, may_have_holes=may_have_holes)
         self._make_hop, self._sides, self.io = make_hop, sides, io
         self._epoch = 0
         self.hop: Hop | None = None

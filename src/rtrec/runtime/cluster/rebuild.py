@@ -16,7 +16,8 @@ from typing import Final
 
 from rtrec.adapters.kafka_log import KafkaLog
 from rtrec.adapters.kafka_topics import name
-from rtrec.ports import EventLog, FollowedStore, Owner, Verdict
+from rtrec.adapters.redis_faults import StoreTorn
+from rtrec.ports import EventLog, FollowedStore, Lease, Owner, Verdict
 from rtrec.runtime.cluster.learn_worker import OWNER as LEARN
 from rtrec.runtime.cluster.reader import read_all
 from rtrec.runtime.cluster.snapshots import Snapshots
@@ -99,7 +100,7 @@ def _batches(topic: str, partition: int, had: dict[str, int], log: EventLog) -> 
 def _learn(settings: Settings, store: FollowedStore, log: EventLog, *, partial: bool, told: Told) -> int:
     _require_whole(log, EXAMPLES, 0, partial=partial)
     end = log.bounds(EXAMPLES, 0).end
-    lease = store.acquire(LEARN)
+    lease = _taken_over(store)
     hop, taken = LearnHop(settings, adopt=partial), 0
     for page in pages(read_all(log, EXAMPLES, 0, 0, end), MESSAGES):
         taken += hop.take(page).events
@@ -112,6 +113,15 @@ def _learn(settings: Settings, store: FollowedStore, log: EventLog, *, partial: 
     if verdict not in (Verdict.OK, Verdict.DUPLICATE):
         raise StillWorking(f"{LEARN}: the store answered {verdict.value}: somebody else works on it")
     return taken
+
+
+def _taken_over(store: FollowedStore) -> Lease:
+    """LEARN's next epoch; of a torn commit nothing is needed, for everything that it said is written anew."""
+    try:
+        return store.acquire(LEARN)
+    except StoreTorn:
+        store.clear(LEARN)
+        return store.acquire(LEARN)
 
 
 def _require_stopped(settings: Settings, stage: str) -> None:

@@ -54,7 +54,7 @@ def _ingest(where: Where, io: Io) -> Worker:
     mapper: Mapper | None = load_mapping(Path(file)).apply if file else None
     return HopWorker(
         _ingest_owner(where.topic, where.partition), where.topic, where.begins,
-        lambda: IngestHop(io.settings, where.topic, where.partition, mapper), {}, io,
+        lambda: IngestHop(io.settings, where.topic, where.partition, mapper), {}, io, may_have_holes=True,
     )  # fmt: skip
 
 

@@ -7,6 +7,8 @@ Rules
   makes 240,000 (design, §11).
 - Where to read is asked of the host at each assignment (`host.assigned`), never of the broker. Acknowledged pieces
   are committed to the broker for outside tools, up to the first that is not.
+- A fetch is over before the position is set: one that came back afterwards would have moved it on, and what it brought
+  is dropped while partitions are given out (Faust seeks a second time then; that would assign a second time).
 - Before partitions are revoked the host ends its turns (`host.release`), then what they acknowledged is committed.
 - Only committed records are read; a position outside the log is an error and no silent reset. That a partition has
   none is no error: it was assigned, brokers know no offset of it, and ours comes with the seek.
@@ -31,7 +33,8 @@ from rtrec.runtime.cluster.patience import patiently_awaited
 from rtrec.runtime.cluster.table import STAGES
 from rtrec.stages.records import Records
 
-FETCH_S: Final = 1.0
+FETCH_S: Final = 0.5
+"""How long a poll waits, and at most a seek for it."""
 IDLE_WAIT_MS: Final = 200
 """How long a fetch waits while there is nothing; what comes then is brought at once."""
 LINGER_BYTES: Final = 256 << 10
@@ -77,6 +80,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._delivered: defaultdict[TP, deque[ConsumerMessage]] = defaultdict(deque)
+        self._fetching = asyncio.Lock()
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -92,7 +96,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         begins = await host.assigned(places)
         offsets = {places[place]: at for place, at in begins.items()}
         if offsets:
-            await self._thread.seek_wait(offsets)
+            async with self._fetching:
+                await self._thread.seek_wait(offsets)
         return offsets
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -121,8 +126,12 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _next_records(self) -> tuple[Any, set[TP] | None]:
         """What was fetched. A partition that was assigned a moment ago has no position until we seek."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
         try:
-            return await self._wait_next_records(FETCH_S)  # type: ignore[no-any-return]
+            async with self._fetching:
+                # Without the flow `_wait_next_records` would wait for it, and a seek for both.
+                return await self._wait_next_records(FETCH_S) if self.flow_active else (None, None)
         except NoOffsetForPartitionError:
             return None, None
         finally:

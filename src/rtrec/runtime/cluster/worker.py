@@ -10,7 +10,8 @@ Rules
 - Fenced means that another process has taken the owner over. This one waits `FENCED_S` to be told that the
   partition is no longer its own, and takes it back only then.
 - Input that begins after where the store stands (a store that lost its newest commits) cannot be gone on with: the
-  process begins anew (`restart`), which reads from the store's offset.
+  process begins anew (`restart`), which reads from the store's offset. So it does where a record is missing in between:
+  only in source topics, which others write, may offsets have holes (`may_have_holes`).
 - A store may lose commits that it had acknowledged (Redis that syncs each second, killed). While input comes the next
   commit meets the gap; for when none comes, the worker looks now and then (`audit`).
 - `trouble` is said until a turn has ended well. A worker that takes its owner over again and again, for a broker that
@@ -63,9 +64,10 @@ class Worker:
     """
 
     def __init__(
-        self, owner: Owner, topic: str, begins: int, batch_events: int, restart: Callable[[str], None]
-    ) -> None:
-        self.owner, self.topic = owner, topic
+        self, owner: Owner, topic: str, begins: int, batch_events: int, restart: Callable[[str], None],
+        *, may_have_holes: bool = False,
+    ) -> None:  # fmt: skip
+        self.owner, self.topic, self._may_have_holes = owner, topic, may_have_holes
         self.trouble: str | None = "not taken over yet"
         self.moved_s = self._audited_s = time.monotonic()
         self._begins = self._reading_from = begins
@@ -192,9 +194,9 @@ class Worker:
         pieces = self._pieces()
         next_ = self.next.get(self.topic, self._begins)
         records = Records.joined([piece.records for piece in pieces]).since(next_)
-        if self._reading_from > next_:
+        if (fault := self._gap(next_, pieces)) is not None:
             self._stopping = True
-            self._restart(f"{self.owner}: the store stands at {next_}, what is read begins at {self._reading_from}")
+            self._restart(f"{self.owner}: {fault}")
             return
         await self.turn(records)
         for _ in pieces:
@@ -207,6 +209,17 @@ class Worker:
         if self._queue:
             self._wake.set()
         await self.idle()
+
+    def _gap(self, next_: int, pieces: Sequence[Delivered]) -> str | None:
+        """What is missing before or between the pieces, if anything is."""
+        expected = self._reading_from
+        if expected > next_:
+            return f"the store stands at {next_}, what is read begins at {expected}"
+        for piece in pieces:
+            if piece.records[0].offset > expected and not self._may_have_holes:
+                return f"{self.topic} was read up to {expected}, and then from {piece.records[0].offset}"
+            expected = max(expected, piece.records.next_offset)
+        return None
 
     def _pieces(self) -> list[Delivered]:
         """What one turn takes: at least one piece if any waits, and not more than fits."""

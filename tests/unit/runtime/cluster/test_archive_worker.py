@@ -14,7 +14,7 @@ from rtrec.adapters.sqlite_store import SqliteStore
 from rtrec.features.table import DENSE
 from rtrec.features.vector import ROW
 from rtrec.ports import StoreAway
-from rtrec.runtime.cluster.archive_worker import OWNER, ArchiveWorker
+from rtrec.runtime.cluster.archive_worker import OWNER, ArchiveWorker, StrangeArchive
 from rtrec.runtime.cluster.worker import Fenced
 from rtrec.settings import HEADS, Settings
 from rtrec.settings_cluster import Archive, Cluster
@@ -223,6 +223,27 @@ def test_files_beyond_a_store_that_lost_commits_are_written_anew(rig: Rig, archi
 
     asyncio.run(run())
     assert rows(archive) == expected(messages(0, 6))
+
+
+def test_beside_files_of_a_log_that_the_store_does_not_know_nothing_is_taken_and_nothing_removed(
+    rig: Rig, archive: Path
+) -> None:
+    """Redis came back empty: what retention has taken from the log is only here. Told to, it goes on behind them."""
+
+    async def run() -> None:
+        await (await taken(rig, messages(0, 2)))._write()
+        with rig.store._database.transaction() as writer:
+            writer.execute("DELETE FROM state_offset WHERE owner = ?", (str(OWNER),))
+            writer.execute("DELETE FROM state_record WHERE owner = ?", (str(OWNER),))
+        with pytest.raises(StrangeArchive, match=r"up to offset 2 .*archive\.url another folder"):
+            await taken(rig, messages(0, 2))
+        assert rows(archive) == expected(messages(0, 2))
+        with rig.store._database.transaction() as writer:
+            writer.execute("INSERT INTO state_offset (owner, topic, next) VALUES (?, ?, 2)", (str(OWNER), EXAMPLES))
+        await (await taken(rig, messages(2, 4)))._write()
+
+    asyncio.run(run())
+    assert rows(archive) == expected(messages(0, 4))
 
 
 def test_what_is_somebody_elses_in_the_archive_stays(rig: Rig, archive: Path) -> None:

@@ -171,6 +171,25 @@ def test_input_that_begins_behind_the_stores_offset_begins_the_process_anew(rig:
     assert not rig.acknowledged
 
 
+@pytest.mark.parametrize("may_have_holes", [False, True])
+def test_where_a_record_is_missing_in_between_the_process_begins_anew(rig: Rig, may_have_holes: bool) -> None:
+    """Between stages every offset is a record. What others write may have holes: of transactions, of compaction."""
+
+    async def run() -> None:
+        worker = rig.worker()
+        worker._may_have_holes = may_have_holes
+        worker.start()
+        await deliver(rig, worker, 0, 3)
+        await until(lambda: rig.next == 3)
+        await deliver(rig, worker, 5, 7)
+        await until(lambda: rig.restarts or rig.next == 7)
+        await worker.release(5.0)
+
+    asyncio.run(run())
+    assert rig.restarts == ([] if may_have_holes else [f"heat:0: {TOPIC} was read up to 3, and then from 5"])
+    assert rig.next == (7 if may_have_holes else 3)
+
+
 def test_a_store_that_lost_a_commit_is_noticed_though_nothing_comes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "AUDIT_S", 0.0)
 
