@@ -12,7 +12,7 @@ from tests.cluster.standing import Standing
 from tests.cluster.topics import Handed
 from tests.oracle.compare_users import differences
 from tests.oracle.passed import Passed
-from tests.oracle.users import Users
+from tests.oracle.users import UserRules, Users
 
 HOUR_MS = 3_600_000
 LATER_MS = (-HOUR_MS, 0, 660_000, 2 * HOUR_MS, 26 * HOUR_MS)
@@ -45,7 +45,7 @@ def users(standing: Standing, judged: Sequence[Judged], met: Sequence[Sequence[H
     """Every user at several times, by the records in the store."""
     passed = [one.passed for one in judged]
     for number, events in enumerate(met):
-        oracle = Users()
+        oracle = Users(UserRules(ttl_days=standing.settings.users.ttl_days))
         for one in events:
             event = passed[int(one.source.rsplit(":", 1)[1])].get(one.position)
             if event is not None:

@@ -32,7 +32,12 @@ class Librdkafka:
 
     def __init__(self, bootstrap: str, topic: str, codec: str, times: int = 1) -> None:
         self._topic, self._times = topic, times
-        self._producer = Rdkafka({"bootstrap.servers": bootstrap, "compression.type": codec, "linger.ms": 2})
+        self._producer = Rdkafka({
+            "bootstrap.servers": bootstrap, "compression.type": codec, "linger.ms": 2,
+            # After a restart of the only broker it may have learned that a partition has no leader, and asks again only
+            # in its turn: 5 minutes by default.
+            "topic.metadata.refresh.interval.ms": 2_000,
+        })  # fmt: skip
         self._failed: list[str] = []
 
     def send(self, lines: Sequence[Line]) -> None:
