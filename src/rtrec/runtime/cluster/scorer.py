@@ -58,7 +58,8 @@ AWAY_S: Final = 1.0
 AGAIN_S: Final = 1.0
 SLOW_S: Final = 1.0
 IDLE_S: Final = 60.0
-SCORED_S: Final = 0.005
+SCORED_S: Final = 0.05
+"""How long logged rows wait for others: LABEL hands them to an impression that came before them, too."""
 SCORED_AT_ONCE: Final = 500
 SCORED: Final = "scored"
 CONTROL_RECORDS: Final = 10_000
