@@ -123,8 +123,13 @@ def marks_of(scenario: Scenario, client: Client) -> Marks:
         producer.produce(topic, json.dumps(gift).encode(), gift["anchor_id"].encode())
         producer.poll(0)
 
-    return Marks(client, send, # A hundred questions a second took 0.1 of the two cores that they wait for.
-MARK_EVERY_S, POLL_S, GIVEN_UP_S)
+    return Marks(
+        client,
+        send,  # A hundred questions a second took 0.1 of the two cores that they wait for.
+        MARK_EVERY_S,
+        POLL_S,
+        GIVEN_UP_S,
+    )
 
 
 Versions = list[tuple[int, int]]
