@@ -159,7 +159,7 @@ class Scorer:
     def _follow(self) -> None:
         slow_s = idle_s = time.monotonic()
         while not self._stopping.is_set():
-            began_s = time.monotonic()
+            began_s, used_s = time.monotonic(), time.thread_time()
             try:
                 if began_s - slow_s >= SLOW_S:
                     slow_s = began_s
@@ -168,7 +168,7 @@ class Scorer:
                 if began_s - idle_s >= IDLE_S:
                     idle_s = began_s
                     self.known.view.drop_idle()
-                pause_s = max(FOLLOW_S, REST_SHARE * (time.monotonic() - began_s))
+                pause_s = max(FOLLOW_S, REST_SHARE * (time.thread_time() - used_s))
             except Exception as error:  # noqa: BLE001 - what is known serves on, and says that it is stale
                 expected = isinstance(error, OSError)
                 _log.log(
