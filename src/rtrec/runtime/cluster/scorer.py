@@ -3,7 +3,7 @@
 Rules
 -----
 - Anchors are followed by the numbers of their partitions' commits: what changed since is read, every `FOLLOW_S` at
-  most, and never for more than a sixth of the time. While the store is away what is known serves, `stale`. One that
+  most, and never with more than a sixth of a processor. While the store is away what is known serves, `stale`. One that
   comes back may have lost its newest commits and given their numbers to others: it is read from `LOST_COMMITS` before.
 - `control` is read whole at the start, then as it comes: a ban does not wait behind events.
 - Weights begin from the learner's newest snapshot and go on with the topic `weights` from where the snapshot was
