@@ -42,7 +42,7 @@ services-down: ## stop them; their data stays
 	@$(PYTHON) services/services.py stop
 
 test: $(STAMP) ## all tests
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests --durations=30
 
 check: lint format types layers doctest test ## what CI runs
 
