@@ -114,22 +114,14 @@ def _look(lag: Lag, seconds: float) -> None:
 
 def marks_of(scenario: Scenario, client: Client) -> Marks:
     """Marks that are produced to Kafka."""
-    topic, producer = (
-        scenario.topic("events"),
-        Producer({"bootstrap.servers": scenario.bed.kafka, "linger.ms": 0, "acks": "all"}),
-    )
+    topic = scenario.topic("events")
+    producer = Producer({"bootstrap.servers": scenario.bed.kafka, "linger.ms": 0, "acks": "all"})
 
     def send(gift: dict[str, Any]) -> None:
         producer.produce(topic, json.dumps(gift).encode(), gift["anchor_id"].encode())
         producer.poll(0)
 
-    return Marks(
-        client,
-        send,  # A hundred questions a second took 0.1 of the two cores that they wait for.
-        MARK_EVERY_S,
-        POLL_S,
-        GIVEN_UP_S,
-    )
+    return Marks(client, send, MARK_EVERY_S, POLL_S, GIVEN_UP_S)
 
 
 Versions = list[tuple[int, int]]

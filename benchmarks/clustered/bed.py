@@ -14,18 +14,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import redis
 
 from rtrec.adapters.kafka_topics import admin_client, ensure
 from rtrec.settings import Settings
-from rtrec.settings_cluster import Cluster
 from rtrec.settings_io import load
 from services.service_set import ServiceSet
 from tests.services_tidy import delete_keys, delete_topics
-
-DEFAULT: Final = Cluster()
 
 
 @dataclass(frozen=True)
@@ -38,8 +34,8 @@ class Bed:
     folder: Path
     prefix: str
 
-    def scenario(self, name: str, partitions: int = DEFAULT.partitions) -> "Scenario":
-        """A namespace with all of its topics."""
+    def scenario(self, name: str, partitions: int | None = None) -> "Scenario":
+        """A namespace with all of its topics. partitions: as by default, unless said."""
         scenario = Scenario(self, f"{self.prefix}{name}-", partitions)
         with admin_client(scenario.settings.kafka) as admin:
             if bad := [report for report in ensure(scenario.settings, admin) if not report.ok]:
@@ -53,14 +49,14 @@ class Scenario:
 
     bed: Bed
     namespace: str
-    partitions: int
+    partitions: int | None
 
     @property
     def environ(self) -> dict[str, str]:
         """What its stages are configured by."""
         place = self.bed.folder / self.namespace
         return {
-            "RTREC_CLUSTER_PARTITIONS": str(self.partitions),
+            **({"RTREC_CLUSTER_PARTITIONS": str(self.partitions)} if self.partitions else {}),
             **{name: value for name, value in os.environ.items() if name.startswith("RTREC_")},
             "RTREC_KAFKA": self.bed.kafka,
             "RTREC_REDIS": self.bed.redis,

@@ -118,6 +118,11 @@ class Records(Sequence[Record]):
         return Lines(self.blob, self.places["value"].copy(), self.places["value_end"].copy())
 
     @property
+    def first_offset(self) -> int:
+        """The offset of the first; there must be one."""
+        return int(self.places["offset"][0])
+
+    @property
     def next_offset(self) -> int:
         """The offset after the last; there must be one."""
         return int(self.places["offset"][-1]) + 1

@@ -216,8 +216,9 @@ class Worker:
         if expected > next_:
             return f"the store stands at {next_}, what is read begins at {expected}"
         for piece in pieces:
-            if piece.records[0].offset > expected and not self._may_have_holes:
-                return f"{self.topic} was read up to {expected}, and then from {piece.records[0].offset}"
+            first = piece.records.first_offset
+            if first > expected and not self._may_have_holes:
+                return f"{self.topic} was read up to {expected}, and then from {first}"
             expected = max(expected, piece.records.next_offset)
         return None
 
