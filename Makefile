@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SECONDS_TO_RUN ?=
+# They wait for servers half of the time, and leave a core to the others.
+SERVED := tests/cluster tests/integration
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -15,7 +17,7 @@ export PIP_ROOT_USER_ACTION := ignore
 COMPILE = env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe --no-build-isolation $(UPGRADE)
 
-.PHONY: help install demo services services-down test check soak lint format types layers doctest fix docs lock
+.PHONY: help install demo services services-down test test-services test-alone check soak lint format types layers doctest fix docs lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +43,14 @@ services: ## a local Kafka, Redis and Redis Cluster; `. .services/env` makes rtr
 services-down: ## stop them; their data stays
 	@$(PYTHON) services/services.py stop
 
-test: $(STAMP) ## all tests
-	$(BIN)/pytest tests --durations=30
+test: $(STAMP) ## all tests: what needs real services in one session, beside it everything else
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-services test-alone
+
+test-services: $(STAMP)
+	$(BIN)/pytest $(SERVED) --durations=20
+
+test-alone: $(STAMP)
+	$(BIN)/pytest tests --durations=20 $(addprefix --ignore=,$(SERVED))
 
 check: lint format types layers doctest test ## what CI runs
 
