@@ -49,6 +49,7 @@ class Example(msgspec.Struct, frozen=True, gc=False):
     label: 0 or 1.
     row: the packed feature row, as scored or as shadowed.
     ts_ms: the impression's time; position, surface: the impression's.
+    fake: a negative told before its action had time to come, which may be told again as positive (`fast_slow`).
     """
 
     head: int
@@ -60,6 +61,7 @@ class Example(msgspec.Struct, frozen=True, gc=False):
     anchor_id: str
     position: int | None
     surface: str | None
+    fake: bool = False
 
 
 class ScoredRow(msgspec.Struct, frozen=True, gc=False):

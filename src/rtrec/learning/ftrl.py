@@ -13,6 +13,8 @@ Rules
 - Equal slots in a row are one coordinate with the sum of their values, whether the row repeats a feature or
   two features collide. Entries with value 0 are skipped.
 - The intercept of a head is a coordinate with value 1 and without L1.
+- A *fake negative* (an impression told as negative before its action had time to come; `labels.policy`, `fast_slow`)
+  counts 1 − p of itself, p as predicted just then and held constant.
 - Indices are trusted here; `model` and `weights` check them.
 """
 
@@ -37,6 +39,7 @@ class FtrlPolicy(NamedTuple):
     alpha, beta: learning rate alpha / (beta + √n) of a coordinate.
     l1, l2: λ1 and λ2.
     init_n: what n begins with; above 0 it damps the first steps.
+    clip: bound on each coordinate's |gradient|; infinite for none.
     """
 
     alpha: float = 0.1
@@ -44,6 +47,7 @@ class FtrlPolicy(NamedTuple):
     l1: float = 0.1
     l2: float = 1.0
     init_n: float = 0.0
+    clip: float = math.inf
 
     @classmethod
     def of(cls, settings: Learner) -> "FtrlPolicy":
@@ -57,8 +61,10 @@ class FtrlPolicy(NamedTuple):
         1.0
         """
         policy = FtrlPolicy(*map(float, self))
-        if not (all(0 <= one < math.inf for one in policy) and policy.alpha > 0):
-            raise ValueError(f"expected alpha > 0 and beta, l1, l2, init_n ≥ 0, all finite, got {self}")
+        if not (all(0 <= one < math.inf for one in policy[:-1]) and policy.alpha > 0 and policy.clip > 0):
+            raise ValueError(
+                f"expected alpha and clip > 0 and beta, l1, l2, init_n ≥ 0, finite but for clip, got {self}"
+            )
         return policy
 
 
@@ -121,6 +127,11 @@ def _stepped(z: float, n: float, w: float, g: float, policy: FtrlPolicy) -> tupl
 
 
 @njit(cache=True, nogil=True)
+def _clipped(g: float, clip: float) -> float:
+    return min(max(g, -clip), clip)
+
+
+@njit(cache=True, nogil=True)
 def _sigmoid(logit: float) -> float:
     if logit >= 0.0:
         return 1.0 / (1.0 + math.exp(-logit))
@@ -172,10 +183,11 @@ def learn(
     head: NDArray[np.uint8],
     y: NDArray[np.float64],
     weight: NDArray[np.float64],
+    fake: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Learn examples in order; each one's p from before its own update (progressive validation).
 
-    index, value: [N, K], a row per example. head, y (0 … 1), weight (of the gradient): [N].
+    index, value: [N, K], a row per example. head, y (0 … 1), weight (of the gradient), fake (a fake negative): [N].
     """
     pairs, intercept = state.pairs, state.intercept
     rows, width = index.shape
@@ -192,10 +204,13 @@ def learn(
             logit += w[k] * x[k]
         p[i] = _sigmoid(logit)
         slope = (p[i] - y[i]) * weight[i]
-        intercept[h, 0], intercept[h, 1] = _stepped(intercept[h, 0], intercept[h, 1], bias, slope, policy)
+        if fake[i]:
+            slope *= 1.0 - p[i]
+        step = _clipped(slope, policy.clip)
+        intercept[h, 0], intercept[h, 1] = _stepped(intercept[h, 0], intercept[h, 1], bias, step, policy)
         for k in range(found):
-            j = slots[k]
-            pairs[j, h, 0], pairs[j, h, 1] = _stepped(pairs[j, h, 0], pairs[j, h, 1], w[k], slope * x[k], policy)
+            j, step = slots[k], _clipped(slope * x[k], policy.clip)
+            pairs[j, h, 0], pairs[j, h, 1] = _stepped(pairs[j, h, 0], pairs[j, h, 1], w[k], step, policy)
     return p
 
 

@@ -79,22 +79,25 @@ class OnlineModel:
         self._dirty = _Slots()
 
     def learn(
-        self, index: ArrayLike, value: ArrayLike, head: ArrayLike, y: ArrayLike, weight: ArrayLike
-    ) -> NDArray[np.float64]:
+        self, index: ArrayLike, value: ArrayLike, head: ArrayLike, y: ArrayLike, weight: ArrayLike,
+        fake: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:  # fmt: skip
         """Learn examples in order and return each one's p from before its own update, float64 [N].
 
         index, value: slots and values [N, K]; value 0 pads a row; equal slots in a row add up.
         head: [N], below `heads`. y: label [N], 0 or 1. weight: importance [N], a factor of the gradient.
+        fake: which are fake negatives, [N]; None for none (see `ftrl`).
         """
         rows = checked_rows(index, value, 1 << self.slots_log2)
         heads = np.asarray(head)
         if heads.size and not (heads.min() >= 0 and heads.max() < self.heads):
             raise ValueError(f"expected heads from 0 to {self.heads - 1}, got {heads.min()} to {heads.max()}")
         targets, weights = np.ascontiguousarray(y, np.float64), np.ascontiguousarray(weight, np.float64)
-        if not heads.shape == targets.shape == weights.shape == rows[0].shape[:1]:
-            raise ValueError(f"expected head, y and weight of shape {rows[0].shape[:1]}")
+        fakes = np.zeros(heads.shape, bool) if fake is None else np.ascontiguousarray(fake, bool)
+        if not heads.shape == targets.shape == weights.shape == fakes.shape == rows[0].shape[:1]:
+            raise ValueError(f"expected head, y, weight and fake of shape {rows[0].shape[:1]}")
         p: NDArray[np.float64] = learn(
-            self._state, self.policy, *rows, np.ascontiguousarray(heads, np.uint8), targets, weights
+            self._state, self.policy, *rows, np.ascontiguousarray(heads, np.uint8), targets, weights, fakes
         )
         return p
 

@@ -28,7 +28,7 @@ def columns_of(messages: Sequence[bytes]) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {
         "head": np.array(HEADS)[joined("heads", np.uint8)], "label": joined("labels", np.uint8),
         "weight": joined("weights", np.float64), "position": joined("positions", np.int64),
-        "ts_ms": joined("ts_ms", np.int64),
+        "ts_ms": joined("ts_ms", np.int64), "fake": np.concatenate([chunk.fake() for chunk in chunks]),
     }  # fmt: skip
     columns |= {name: rows[name] for name in ROW.names or () if name != "dense"}
     return columns | {one.name: rows["dense"][:, place] for place, one in enumerate(DENSE)}

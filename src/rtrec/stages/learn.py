@@ -36,7 +36,7 @@ class ExampleChunk(msgspec.Struct, frozen=True, array_like=True):
     """A message of `examples`, in columns.
 
     rows (`features.vector.ROW`) · heads (place in `settings.HEADS`) · labels (uint8) · weights (float64) ·
-    positions (int64, -1 unknown) · ts_ms (int64, the impression's).
+    positions (int64, -1 unknown) · ts_ms (int64, the impression's) · fakes (uint8, 1: a fake negative; absent: none).
     """
 
     format: int
@@ -46,6 +46,11 @@ class ExampleChunk(msgspec.Struct, frozen=True, array_like=True):
     weights: bytes
     positions: bytes
     ts_ms: bytes
+    fakes: bytes = b""
+
+    def fake(self) -> NDArray[np.bool_]:
+        """Which examples are fake negatives, [n]."""
+        return np.frombuffer(self.fakes, np.bool_) if self.fakes else np.zeros(len(self.heads), np.bool_)
 
 
 def encode_examples(examples: Sequence[Example]) -> bytes:
@@ -60,6 +65,7 @@ def encode_examples(examples: Sequence[Example]) -> bytes:
             np.fromiter((e.weight for e in examples), np.float64, n).tobytes(),
             np.fromiter((NO_POSITION if e.position is None else e.position for e in examples), np.int64, n).tobytes(),
             np.fromiter((e.ts_ms for e in examples), np.int64, n).tobytes(),
+            bytes([e.fake for e in examples]),
         )
     )
 
@@ -164,7 +170,7 @@ def learn(state: LearnState, chunk: bytes) -> Effects:
     label = np.frombuffer(stored.labels, np.uint8)[known].astype(np.float64)
     weight = np.frombuffer(stored.weights, np.float64)[known]
     index, value = vectors(rows, np.frombuffer(stored.positions, np.int64)[known], state.policy.slots_log2)
-    p = state.model.learn(index, value, head[known], label, weight)
+    p = state.model.learn(index, value, head[known], label, weight, stored.fake()[known])
     state.progress.add(head[known], p, label, weight, rows["dense"][:, _HEAT], rows["user"])
     state.examples += len(rows)
     for place, name in enumerate(state.heads):

@@ -25,7 +25,7 @@ class Reference:
         self.policy, self.z, self.n = policy, Counter(), Counter()
 
     def weight(self, i: int | None) -> float:
-        alpha, beta, l1, l2, init_n = self.policy
+        alpha, beta, l1, l2, init_n, _ = self.policy
         z, l1 = self.z[i], 0.0 if i is None else l1
         if abs(z) <= l1:
             return 0.0
@@ -162,4 +162,23 @@ def test_an_impossible_policy_is_refused(fault: dict[str, float]) -> None:
 
 def test_the_policy_comes_from_the_settings() -> None:
     """Each constant is the configuration's."""
-    assert FtrlPolicy.of(Learner(alpha=0.2, beta=2.0, l1=0.3, l2=0.4)) == (0.2, 2.0, 0.3, 0.4, 0.0)
+    assert FtrlPolicy.of(Learner(alpha=0.2, beta=2.0, l1=0.3, l2=0.4)) == (0.2, 2.0, 0.3, 0.4, 0.0, math.inf)
+
+
+def test_a_fake_negative_counts_what_is_left_of_its_own_prediction() -> None:
+    """As an example whose weight is 1 − p, p as predicted just then."""
+    fake, told = (OnlineModel(1, 4, PLAIN) for _ in range(2))
+    for model in (fake, told):
+        model.learn([[1, 2]], [[1.0, 0.5]], [0], [1], [1.0])
+    p = fake.learn([[1, 2]], [[1.0, 0.5]], [0], [0], [3.0], fake=[True])[0]
+    told.learn([[1, 2]], [[1.0, 0.5]], [0], [0], [3.0 * (1 - p)])
+    np.testing.assert_allclose(fake.weights_of([1, 2]), told.weights_of([1, 2]), rtol=1e-14)
+
+
+def test_no_coordinate_steps_by_more_than_the_bound() -> None:
+    """With `clip` a gradient of 40 moves z as one of 0.25 does."""
+    policy = PLAIN._replace(clip=0.25)
+    large, small = OnlineModel(1, 4, policy), OnlineModel(1, 4, policy)
+    large.learn([[1]], [[80.0]], [0], [1], [1.0])
+    small.learn([[1]], [[0.5]], [0], [1], [1.0])
+    assert large.weights_of([1]) == small.weights_of([1])
