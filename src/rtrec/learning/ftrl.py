@@ -62,9 +62,7 @@ class FtrlPolicy(NamedTuple):
         """
         policy = FtrlPolicy(*map(float, self))
         if not (all(0 <= one < math.inf for one in policy[:-1]) and policy.alpha > 0 and policy.clip > 0):
-            raise ValueError(
-                f"expected alpha and clip > 0 and beta, l1, l2, init_n ≥ 0, finite but for clip, got {self}"
-            )
+            raise ValueError(f"expected alpha > 0, clip > 0, and beta, l1, l2, init_n ≥ 0, finite but clip, got {self}")
         return policy
 
 
