@@ -225,6 +225,21 @@ class Learner(Struct, frozen=True, forbid_unknown_fields=True):
             description="2^n hash slots shared by all heads; 22 is 16 bytes · heads · 4 million at most, paged in when touched",
         ),
     ] = 22
+    admit_examples: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=255,
+            description="examples that must have met a slot before it is learned; 1 learns it at once, more keep what is seen once out of the model (McMahan et al. 2013, §4.1)",
+        ),
+    ] = 1
+    expire_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="days of event time after which a slot that no example has met is forgotten; 0 never. 60 outlast an anchor's holiday",
+        ),
+    ] = 60
     publish_ms: Annotated[
         int,
         Meta(ge=10, description="milliseconds between publications to scorers; AUC falls when it grows (design §11)"),

@@ -12,6 +12,8 @@ Rules
 - A zero gradient is no update: it changes no pair, and a warm one stays warm.
 - Equal slots in a row are one coordinate with the sum of their values, whether the row repeats a feature or
   two features collide. Entries with value 0 are skipped.
+- A slot is *admitted* at its `admit`-th example and learned from then on; until then it is only counted, and its weight
+  is 0. Its *age* is that count and the day of the newest example that met it, for `expire`.
 - The intercept of a head is a coordinate with value 1 and without L1.
 - A *fake negative* (an impression told as negative before its action had time to come; `labels.policy`, `fast_slow`)
   counts 1 − p of itself, p as predicted just then and held constant.
@@ -31,6 +33,16 @@ NUMBER: Final = 0
 DRAINED: Final = 1
 RECENT: Final = 2
 LIVE: Final = 3
+WAITING: Final = 4
+DAY: Final = 5
+_COUNTS: Final = 6
+SEEN_BITS: Final = 8
+SEEN_MOST: Final = (1 << SEEN_BITS) - 1
+"""More sightings are not counted."""
+AGE_BITS: Final = 24
+AGE: Final = (1 << AGE_BITS) - 1
+FIRST_DAY: Final = 1
+"""Where nobody tells the day."""
 
 
 class FtrlPolicy(NamedTuple):
@@ -40,6 +52,7 @@ class FtrlPolicy(NamedTuple):
     l1, l2: λ1 and λ2.
     init_n: what n begins with; above 0 it damps the first steps.
     clip: bound on each coordinate's |gradient|; infinite for none.
+    admit: examples that must have met a slot before it is learned, that one included; 1 for none.
     """
 
     alpha: float = 0.1
@@ -48,11 +61,12 @@ class FtrlPolicy(NamedTuple):
     l2: float = 1.0
     init_n: float = 0.0
     clip: float = math.inf
+    admit: float = 1.0
 
     @classmethod
     def of(cls, settings: Learner) -> "FtrlPolicy":
         """The policy that a configuration names."""
-        return cls(settings.alpha, settings.beta, settings.l1, settings.l2).checked()
+        return cls(settings.alpha, settings.beta, settings.l1, settings.l2, admit=settings.admit_examples).checked()
 
     def checked(self) -> "FtrlPolicy":
         """The same as floats (the kernels are compiled once), or ValueError.
@@ -61,8 +75,10 @@ class FtrlPolicy(NamedTuple):
         1.0
         """
         policy = FtrlPolicy(*map(float, self))
-        if not (all(0 <= one < math.inf for one in policy[:-1]) and policy.alpha > 0 and policy.clip > 0):
+        if not (all(0 <= one < math.inf for one in policy[:5]) and policy.alpha > 0 and policy.clip > 0):
             raise ValueError(f"expected alpha > 0, clip > 0, and beta, l1, l2, init_n ≥ 0, finite but clip, got {self}")
+        if not 1 <= policy.admit <= SEEN_MOST:
+            raise ValueError(f"expected admit from 1 to {SEEN_MOST}, got {self.admit}")
         return policy
 
 
@@ -71,10 +87,11 @@ class FtrlState(NamedTuple):
 
     pairs: float64 [slots, heads, 2], (z, n) side by side: one cache line a coordinate.
     intercept: float64 [heads, 2].
-    met: int64 [slots], the number of the last example that met the slot; 0 = none ever did.
+    met: int64 [slots], 0 where no example met the slot; else the number of the last one, above AGE_BITS, and the age:
+        that one's day (from FIRST_DAY), above SEEN_BITS, and how many there were. One number is one cache line.
     recent: int32 [slots], the first `counts[RECENT]` are the slots met since the last drain, each once.
-    counts: int64 [4]: NUMBER of the last example, its number at the last drain (DRAINED), how many slots are
-        RECENT, how many were ever met (LIVE).
+    counts: int64 [6]: NUMBER of the last example, its number at the last drain (DRAINED), how many slots are
+        RECENT, how many are known (LIVE), how many of those are not admitted yet (WAITING), the present DAY.
     """
 
     pairs: NDArray[np.float64]
@@ -88,7 +105,7 @@ class FtrlState(NamedTuple):
         """Fresh state; its memory is paged in as it is touched."""
         return cls(
             np.zeros((slots, heads, 2)), np.zeros((heads, 2)), np.zeros(slots, np.int64),
-            np.empty(slots, np.int32), np.zeros(4, np.int64),
+            np.empty(slots, np.int32), np.array([0, 0, 0, 0, 0, FIRST_DAY], np.int64),
         )  # fmt: skip
 
 
@@ -140,35 +157,44 @@ def _sigmoid(logit: float) -> float:
 @njit(cache=True, nogil=True)
 def _gather(
     state: FtrlState,
+    policy: FtrlPolicy,
     index: NDArray[np.int32],
     value: NDArray[np.float64],
     slots: NDArray[np.int32],
     x: NDArray[np.float64],
 ) -> int:
-    """Write a row's coordinates and their summed values into `slots` and `x`, noting the slots as met; how many."""
-    met, recent = state.met, state.recent
-    number, drained = state.counts[NUMBER] + 1, state.counts[DRAINED]
-    fresh, live = state.counts[RECENT], state.counts[LIVE]
+    """Write a row's admitted coordinates and their summed values into `slots` and `x`; how many. Notes who was met."""
+    met, recent, counts, admit = state.met, state.recent, state.counts, int(policy.admit)
+    number, drained = counts[NUMBER] + 1, counts[DRAINED]
+    now = number << AGE_BITS | counts[DAY] << SEEN_BITS
+    fresh, live, waiting = counts[RECENT], counts[LIVE], counts[WAITING]
     found = 0
     for k in range(index.size):
         if value[k] == 0.0:
             continue
         slot = index[k]
-        last = met[slot]
+        last = met[slot] >> AGE_BITS
         if last == number:
             place = 0
-            while slots[place] != slot:
+            while place < found and slots[place] != slot:
                 place += 1
-            x[place] += value[k]
+            if place < found:
+                x[place] += value[k]
             continue
-        slots[found], x[found] = slot, value[k]
-        found += 1
-        met[slot] = number
+        seen = met[slot] & SEEN_MOST
+        grown = min(seen + 1, SEEN_MOST)
+        met[slot] = now | grown
         if last <= drained:
             recent[fresh] = slot
             fresh += 1
-            live += last == 0
-    state.counts[NUMBER], state.counts[RECENT], state.counts[LIVE] = number, fresh, live
+            live += seen == 0
+        if grown < admit:
+            waiting += seen == 0
+            continue
+        waiting -= 0 < seen < admit
+        slots[found], x[found] = slot, value[k]
+        found += 1
+    counts[NUMBER], counts[RECENT], counts[LIVE], counts[WAITING] = number, fresh, live, waiting
     return found
 
 
@@ -193,7 +219,7 @@ def learn(
     slots, x, w = np.empty(width, np.int32), np.empty(width), np.empty(width)
     for i in range(rows):
         h = head[i]
-        found = _gather(state, index[i], value[i], slots, x)
+        found = _gather(state, policy, index[i], value[i], slots, x)
         bias = _weight(intercept[h, 0], intercept[h, 1], 0.0, policy)
         logit = bias
         for k in range(found):
@@ -210,6 +236,23 @@ def learn(
             j, step = slots[k], _clipped(slope * x[k], policy.clip)
             pairs[j, h, 0], pairs[j, h, 1] = _stepped(pairs[j, h, 0], pairs[j, h, 1], w[k], step, policy)
     return p
+
+
+@njit(cache=True, nogil=True)
+def expire(state: FtrlState, policy: FtrlPolicy, before_day: int) -> NDArray[np.int64]:
+    """Forget the slots that no example has met since a day; they are as if never met. Which they were, in order."""
+    pairs, met, counts = state.pairs, state.met, state.counts
+    gone, found = np.empty(counts[LIVE], np.int64), 0
+    for slot in range(met.size):
+        if met[slot] != 0 and (met[slot] & AGE) >> SEEN_BITS < before_day:
+            counts[WAITING] -= (met[slot] & SEEN_MOST) < policy.admit
+            met[slot] = 0
+            for h in range(pairs.shape[1]):
+                pairs[slot, h, 0] = pairs[slot, h, 1] = 0.0
+            gone[found] = slot
+            found += 1
+    counts[LIVE] -= found
+    return gone[:found]
 
 
 @njit(cache=True, nogil=True)

@@ -4,7 +4,10 @@ Rules
 -----
 - Touched = met by a learned example with a value that is not 0. Two takers see every touched slot, each at
   its own pace: `take_touched` publishes to scorers, `take_dirty` persists in a commit.
-- The stored form holds (z, n), never weights: learning goes on from it bit for bit.
+- The stored form holds (z, n), never weights, and each slot's age: learning goes on from it bit for bit.
+- Time is told (`advance`), in days. On the first of a new day, before anything of it is learned, slots that no example
+  has met for so many days are forgotten: touched and dirty, with weight 0. What was met before any day was told counts
+  as met on the first.
 - An image holds absolute values of some slots, and the intercepts: loading images in the order they were
   made ends where the model stood, however its slots were spread over them.
 """
@@ -15,16 +18,37 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rtrec.learning.ftrl import DRAINED, LIVE, NUMBER, RECENT, FtrlPolicy, FtrlState, derive, learn, warm
+from rtrec.learning.ftrl import (
+    AGE,
+    AGE_BITS,
+    DAY,
+    DRAINED,
+    FIRST_DAY,
+    LIVE,
+    NUMBER,
+    RECENT,
+    SEEN_BITS,
+    SEEN_MOST,
+    WAITING,
+    FtrlPolicy,
+    FtrlState,
+    derive,
+    expire,
+    learn,
+    warm,
+)
 from rtrec.learning.rows import checked_rows, checked_slots, page_in
 
-FORMAT = 1
+FORMAT = 2
 CANONICAL_SLOTS = 65_536
 _MERGE_ABOVE = 1_000_000
 
 
 class Image(msgspec.Struct, frozen=True, array_like=True):
-    """Stored slots: uint32 numbers, float64 pairs [n, heads, 2] and intercept [heads, 2], little endian."""
+    """Stored slots: uint32 numbers, float64 pairs [n, heads, 2] and intercept [heads, 2], little endian.
+
+    ages: uint32 [n], 0 for a slot that was forgotten; day: the present. Format 1 knew neither.
+    """
 
     format: int
     heads: int
@@ -32,6 +56,8 @@ class Image(msgspec.Struct, frozen=True, array_like=True):
     slots: bytes
     pairs: bytes
     intercept: bytes
+    ages: bytes = b""
+    day: int = FIRST_DAY
 
 
 class _Slots:
@@ -77,6 +103,7 @@ class OnlineModel:
         self._state.counts[[NUMBER, DRAINED]] = 1  # what is loaded counts as met by example 1
         self._touched = _Slots()
         self._dirty = _Slots()
+        self.expired = 0
 
     def learn(
         self, index: ArrayLike, value: ArrayLike, head: ArrayLike, y: ArrayLike, weight: ArrayLike,
@@ -104,9 +131,29 @@ class OnlineModel:
     def warm_start(self, slots: ArrayLike, weights: ArrayLike, n: float = 0.0) -> None:
         """Give slots weights [n, heads] that stand until their first update, with z = 0 and this `n`."""
         places = self._checked(slots)
-        self._set(places, warm(np.asarray(weights, np.float64).reshape(places.size, self.heads), n))
+        self._set(
+            places,
+            warm(np.asarray(weights, np.float64).reshape(places.size, self.heads), n),
+            self._admitted(places.size),
+        )
         self._touched.add(places)
         self._dirty.add(places)
+
+    def advance(self, day: int, expire_days: int) -> None:
+        """Let a day begin, never an earlier one; forget what nothing has met for `expire_days` before it (0: never)."""
+        counts, met = self._state.counts, self._state.met
+        if day <= counts[DAY]:
+            return
+        if counts[DAY] == FIRST_DAY:
+            known = self.slots()
+            met[known] += (day - FIRST_DAY) << SEEN_BITS
+        counts[DAY] = day
+        if expire_days:
+            self._drain()
+            gone = expire(self._state, self.policy, day - expire_days)
+            self.expired += gone.size
+            self._touched.add(gone)
+            self._dirty.add(gone)
 
     def page_in(self) -> None:
         """Take all memory now, not while events wait."""
@@ -124,12 +171,16 @@ class OnlineModel:
         return self._dirty.take()
 
     def slots(self) -> NDArray[np.int64]:
-        """Every slot ever touched or loaded, sorted."""
+        """Every slot that was touched or loaded and not forgotten, sorted."""
         return np.flatnonzero(self._state.met)
 
     def live_slots(self) -> int:
-        """How many slots were ever touched or loaded."""
+        """How many slots those are."""
         return int(self._state.counts[LIVE])
+
+    def waiting_slots(self) -> int:
+        """How many of them are not admitted yet."""
+        return int(self._state.counts[WAITING])
 
     def weights_of(self, slots: ArrayLike) -> NDArray[np.float64]:
         """Weights of slots, float64 [n, heads]."""
@@ -147,7 +198,9 @@ class OnlineModel:
         numbers = places.astype("<u4").tobytes()
         pairs = self._state.pairs[places].astype("<f8", copy=False).tobytes()
         intercept = self._state.intercept.astype("<f8", copy=False).tobytes()
-        return msgspec.msgpack.encode(Image(FORMAT, self.heads, self.slots_log2, numbers, pairs, intercept))
+        ages = self._ages(places).tobytes()
+        day = int(self._state.counts[DAY])
+        return msgspec.msgpack.encode(Image(FORMAT, self.heads, self.slots_log2, numbers, pairs, intercept, ages, day))
 
     def load_slots(self, data: bytes) -> NDArray[np.int64]:
         """Set the slots of an image, and the intercepts, to its values; ValueError for one that does not fit.
@@ -155,16 +208,18 @@ class OnlineModel:
         Loaded slots are neither touched nor dirty. Returns them.
         """
         image = _decoded(data)
-        if (image.format, image.heads, image.slots_log2) != (FORMAT, self.heads, self.slots_log2):
+        if not 1 <= image.format <= FORMAT or (image.heads, image.slots_log2) != (self.heads, self.slots_log2):
             raise ValueError(
-                f"expected an image of format {FORMAT}, {self.heads} heads, 2^{self.slots_log2} slots, "
+                f"expected an image of format 1 to {FORMAT}, {self.heads} heads, 2^{self.slots_log2} slots, "
                 f"got format {image.format}, {image.heads} heads, 2^{image.slots_log2} slots"
             )
         places = self._checked(np.frombuffer(image.slots, "<u4"))
         pairs, intercept = np.frombuffer(image.pairs, "<f8"), np.frombuffer(image.intercept, "<f8")
-        if (pairs.size, intercept.size) != (places.size * self.heads * 2, self.heads * 2):
+        ages = np.frombuffer(image.ages, "<u4") if image.format > 1 else self._admitted(places.size)
+        if (pairs.size, intercept.size, ages.size) != (places.size * self.heads * 2, self.heads * 2, places.size):
             raise ValueError("a damaged image: its parts differ in length")
-        self._set(places, pairs.reshape(-1, self.heads, 2))
+        self._set(places, pairs.reshape(-1, self.heads, 2), ages)
+        self._state.counts[DAY] = max(self._state.counts[DAY], image.day)
         self._state.intercept[:] = intercept.reshape(self.heads, 2)
         return places
 
@@ -176,6 +231,7 @@ class OnlineModel:
             part = slots[start : start + CANONICAL_SLOTS]
             yield part.astype("<u4").tobytes()
             yield self._state.pairs[part].astype("<f8", copy=False).tobytes()
+            yield self._ages(part).tobytes()
         yield self._state.intercept.astype("<f8", copy=False).tobytes()
 
     def _drain(self) -> None:
@@ -186,12 +242,27 @@ class OnlineModel:
         self._touched.add(fresh)
         self._dirty.add(fresh)
 
-    def _set(self, slots: NDArray[np.int64], pairs: NDArray[np.float64]) -> None:
-        state = self._state
+    def _admitted(self, n: int) -> NDArray[np.uint32]:
+        """Ages of slots that are met now and need not wait."""
+        return np.full(n, int(self._state.counts[DAY]) << SEEN_BITS | int(self.policy.admit), np.uint32)
+
+    def _ages(self, slots: NDArray[np.int64]) -> NDArray[np.uint32]:
+        return (self._state.met[slots] & AGE).astype("<u4")
+
+    def _set(self, slots: NDArray[np.int64], pairs: NDArray[np.float64], ages: NDArray[np.uint32]) -> None:
+        """Set slots to what was stored; one given twice ends as its last."""
+        self._drain()
+        state, distinct = self._state, _distinct(slots)
+        before = self._known(distinct)
         state.pairs[slots] = pairs
-        fresh = _distinct(slots[state.met[slots] == 0])
-        state.met[fresh] = 1
-        state.counts[LIVE] += fresh.size
+        state.met[slots] = np.where(ages == 0, 0, 1 << AGE_BITS | ages.astype(np.int64))
+        state.counts[[LIVE, WAITING]] += self._known(distinct) - before
+
+    def _known(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many of these slots are known, and how many of them wait."""
+        met = self._state.met[slots]
+        known = met[met != 0] & SEEN_MOST
+        return np.array([known.size, np.count_nonzero(known < self.policy.admit)])
 
     def _checked(self, slots: ArrayLike) -> NDArray[np.int64]:
         return checked_slots(slots, 1 << self.slots_log2)

@@ -6,10 +6,12 @@ Rules
 - Weights are committed with everything else, as *images* under `w/{number}`: absolute (z, n) of the slots a
   turn touched. Two neighbouring images are merged while the older holds less than twice the newer's slots, so
   there are at most log2(slots) of them; loading them in order ends where the model stood.
+- The newest example's day is the model's: slots are forgotten by event time, wherever a message begins or ends.
 - The weights' version is (epoch, offset in `examples`): it only grows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +31,7 @@ from rtrec.stages.effects import Effects, Writes
 CHUNK_FORMAT: Final = 1
 FIGURES_EVERY: Final = 1_000
 """Examples between two stored states of the figures: they hold 10,000 rows a head, a megabyte."""
+DAY_MS: Final = 86_400_000
 _HEAT: Final = DENSE_INDEX["heat_log"]
 
 
@@ -111,7 +114,7 @@ class LearnState:
         self.progress, self.examples = Progress.decode(progress), examples
 
     def _check(self, kept: dict[str, Any]) -> None:
-        if kept != self._fingerprint():
+        if {"admit_examples": 1} | kept != self._fingerprint():
             raise ValueError(
                 f"learner: these weights were learned with {kept}, not {self._fingerprint()}; "
                 "set it back, or use a new folder (on a cluster: another registry.url)"
@@ -121,7 +124,7 @@ class LearnState:
         policy = self.policy
         return {
             "heads": list(self.heads), "alpha": policy.alpha, "beta": policy.beta, "l1": policy.l1, "l2": policy.l2,
-            "slots_log2": policy.slots_log2,
+            "slots_log2": policy.slots_log2, "admit_examples": policy.admit_examples,
         }  # fmt: skip
 
     def write(self, writes: Writes, *, figures: bool = False) -> None:
@@ -170,13 +173,29 @@ def learn(state: LearnState, chunk: bytes) -> Effects:
     label = np.frombuffer(stored.labels, np.uint8)[known].astype(np.float64)
     weight = np.frombuffer(stored.weights, np.float64)[known]
     index, value = vectors(rows, np.frombuffer(stored.positions, np.int64)[known], state.policy.slots_log2)
-    p = state.model.learn(index, value, head[known], label, weight, stored.fake()[known])
+    columns = index, value, head[known], label, weight, stored.fake()[known]
+    p = np.empty(len(rows))
+    for some, day in _days(np.frombuffer(stored.ts_ms, np.int64)[known]):
+        state.model.advance(day, state.policy.expire_days)
+        p[some] = state.model.learn(*(column[some] for column in columns))
     state.progress.add(head[known], p, label, weight, rows["dense"][:, _HEAT], rows["user"])
     state.examples += len(rows)
     for place, name in enumerate(state.heads):
         effects.counts[name] = int((head == place).sum())
     effects.counts["masked"] = int((~known).sum())
     return effects
+
+
+def _days(ts_ms: NDArray[np.int64]) -> Iterator[tuple[slice, int]]:
+    """Stretches of examples before which a day may begin, with the newest day by then.
+
+    >>> [(some.start, some.stop, day) for some, day in _days(86_400_000 * np.array([3, 2, 5, 5]))]
+    [(0, 2, 3), (2, 4, 5)]
+    """
+    newest = np.maximum.accumulate(ts_ms // DAY_MS)
+    begins = np.flatnonzero(np.diff(newest, prepend=-1)).tolist()
+    for first, end in pairwise([*begins, len(newest)]):
+        yield slice(first, end), int(newest[first])
 
 
 def canonical(state: LearnState) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ class Reference:
         self.policy, self.z, self.n = policy, Counter(), Counter()
 
     def weight(self, i: int | None) -> float:
-        alpha, beta, l1, l2, init_n, _ = self.policy
+        alpha, beta, l1, l2, init_n, _, _ = self.policy
         z, l1 = self.z[i], 0.0 if i is None else l1
         if abs(z) <= l1:
             return 0.0
@@ -162,7 +162,7 @@ def test_an_impossible_policy_is_refused(fault: dict[str, float]) -> None:
 
 def test_the_policy_comes_from_the_settings() -> None:
     """Each constant is the configuration's."""
-    assert FtrlPolicy.of(Learner(alpha=0.2, beta=2.0, l1=0.3, l2=0.4)) == (0.2, 2.0, 0.3, 0.4, 0.0, math.inf)
+    assert FtrlPolicy.of(Learner(alpha=0.2, beta=2.0, l1=0.3, l2=0.4)) == (0.2, 2.0, 0.3, 0.4, 0.0, math.inf, 1.0)
 
 
 def test_a_fake_negative_counts_what_is_left_of_its_own_prediction() -> None:

@@ -146,7 +146,8 @@ def test_an_image_that_does_not_fit_is_refused() -> None:
     model = fresh()
     good = msgspec.msgpack.decode(learned().encode_slots([1, 2]), type=Image)
     faulty = [
-        msgspec.structs.replace(good, format=2),
+        msgspec.structs.replace(good, format=3),
+        msgspec.structs.replace(good, ages=b""),
         msgspec.structs.replace(good, heads=3),
         msgspec.structs.replace(good, slots_log2=9),
         msgspec.structs.replace(good, pairs=good.pairs[:-16]),

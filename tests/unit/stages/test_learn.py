@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -181,3 +182,29 @@ def test_scorers_follow_by_publications_and_start_from_an_image() -> None:
     rows = np.frombuffer(b"".join(example(k).row for k in range(30)), ROW)
     index, value = vectors(rows, None, POLICY.slots_log2)
     assert starter.logits(index, value).tolist() == follower.logits(index, value).tolist()
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=12), st.lists(st.integers(0, 12), max_size=4))
+def test_days_begin_with_examples_wherever_messages_end(hours: list[int], cuts: list[int]) -> None:
+    """Slots wait and are forgotten alike in one message and in many."""
+    policy = Learner(slots_log2=12, l1=0.01, admit_examples=2, expire_days=2)
+    examples = [msgspec.structs.replace(example(k), ts_ms=AT + 3_600_000 * hour) for k, hour in enumerate(hours)]
+    whole, cut = fresh(policy=policy), fresh(policy=policy)
+    learn(whole, encode_examples(examples))
+    for first, end in pairwise([0, *sorted(min(one, len(examples)) for one in cuts), len(examples)]):
+        if first < end:
+            learn(cut, encode_examples(examples[first:end]))
+    assert bits(cut) == bits(whole)
+    assert cut.model.expired == whole.model.expired
+
+
+def test_weights_of_before_admission_existed_are_taken_as_admitted_at_once() -> None:
+    """A folder that an older rtrec made goes on under the default, and is refused under another."""
+    host = Host()
+    host.turn([example(1)])
+    kept = msgspec.msgpack.decode(host.store["policy"])
+    del kept["admit_examples"]
+    host.store["policy"] = msgspec.msgpack.encode(kept)
+    host.take_over()
+    with pytest.raises(ValueError, match="set it back"):
+        fresh(policy=msgspec.structs.replace(POLICY, admit_examples=2)).load(host.store.items())
