@@ -8,7 +8,7 @@ Rules
 - What may change while running (`LIVE_SECTIONS`) is replaced whole by a reload; the rest needs a restart.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -208,9 +208,27 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 500_000
 
 
-class Learner(Struct, frozen=True, forbid_unknown_fields=True):
-    """FTRL-Proximal, per head."""
+FTRL = "ftrl"
+"""`learner.model` that is ours."""
 
+
+class Learner(Struct, frozen=True, forbid_unknown_fields=True):
+    """The online model of each head: FTRL-Proximal, or one of River's."""
+
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=400,
+            description='"ftrl", ours, or River classifiers and transformers by import path with | between them, such as "river.preprocessing.StandardScaler | river.linear_model.LogisticRegression" (docs/learning.md); alpha to expire_days are of ftrl alone',
+        ),
+    ] = FTRL
+    parameters: Annotated[
+        dict[str, dict[str, Any]],
+        Meta(
+            description='parameters of River\'s steps by class name; an object is a table with its class, { class = "river.optim.Adam", lr = 0.01 }'
+        ),
+    ] = field(default_factory=dict)
     alpha: Annotated[float, Meta(gt=0, description="learning rate")] = 0.1
     beta: Annotated[float, Meta(ge=0, description="smooths the first steps; 1 as in McMahan et al. 2013")] = 1.0
     l1: Annotated[float, Meta(ge=0, description="L1: weights below stay 0; small, because hashed crosses are rare")] = (

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, Struct
 
+from rtrec.learning import river_spec
 from rtrec.settings import HEADS, METRICS, Settings
 
 DEFAULT_FILE = Path("rtrec.toml")
@@ -134,13 +135,15 @@ def expected(hint: Any) -> str:
         return f"a table of names, each {expected(get_args(base)[1])}"
     if get_origin(base) is tuple:
         return f"a list{_bounds(hint)}, each {expected(get_args(base)[0])}"
-    words = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+    words = {Any: "a value", int: "an integer", float: "a number", str: "a string", bool: "true or false"}
     return words.get(base, "a table") + _bounds(hint)
 
 
 def faults_of(hint: Any, value: object, where: str) -> Iterator[str]:
     """Compare a value with a setting's type, down to the last item, and word every fault."""
     base = _base(hint)
+    if base is Any:
+        return
     inner = get_args(base)
     wrong = f"{where}: expected {expected(hint)}, got {_shown(value)}"
     if get_origin(base) is Literal:
@@ -271,7 +274,9 @@ def _faults_of_meaning(settings: Settings) -> list[str]:
     faults += [f'labels.heads: "{head}" stands twice' for head in sorted({h for h in heads if heads.count(h) > 1})]
     exponents = settings.ranking.exponents
     faults += [_not_among("ranking.exponents", HEADS, head) for head in exponents if head not in HEADS]
-    return [*faults, *_faults_of_attributes(settings), *_faults_of_zone(settings.features.zone)]
+    faults += [*_faults_of_attributes(settings), *_faults_of_zone(settings.features.zone)]
+    cluster = bool(settings.kafka.bootstrap)
+    return [*faults, *river_spec.faults(settings.learner, on_cluster=cluster, weighted=False)]
 
 
 def _faults_of_attributes(settings: Settings) -> Iterator[str]:

@@ -77,9 +77,9 @@ class Together:
     excused: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, services: ServiceSet, folder: Path) -> "Together":
-        """Start it all; returns when the API is ready and every stage is at work."""
-        environ = _environ(services, folder)
+    def begin(cls, services: ServiceSet, folder: Path, **more: str) -> "Together":
+        """Start it all; returns when the API is ready and every stage is at work. more: of its environment."""
+        environ = _environ(services, folder) | more
         (folder / "partner.toml").write_text(MAPPING, encoding="utf-8")
         settings = load(None, environ)
         topics_made = _run(environ, "topics", "create")
@@ -186,10 +186,14 @@ class Together:
 
     def end(self) -> None:
         """End everything."""
+        self.leave()
+        self.services.kill()
+
+    def leave(self) -> None:
+        """End everything but the services."""
         self.fleet.destroy()
         self.api.destroy()
         self.standing.close()
-        self.services.kill()
 
 
 def _environ(services: ServiceSet, folder: Path) -> dict[str, str]:

@@ -179,6 +179,12 @@ def vectors(
     return index, value
 
 
+def dense_slots(slots_log2: int) -> frozenset[int]:
+    """The slots of dense numbers, which every row has."""
+    index, _ = vectors(np.zeros(1, ROW), None, slots_log2)
+    return frozenset(index[0, :N_DENSE].tolist())
+
+
 def column_names() -> list[str]:
     """What each of a vector's columns stands for; attribute columns are numbered."""
     return [one.name for one in (*DENSE, *SPARSE)] + [f"attribute {k}" for k in range(ATTRIBUTE_TOKENS)]

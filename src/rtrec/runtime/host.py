@@ -112,7 +112,7 @@ class Host(Reader):
 
     def _load(self) -> None:
         store = self.folder.store
-        self.journey = Journey(self.settings, store.scan, store.get)
+        self.journey = Journey(self.settings, store.scan, store.get, self.examples)
         self._next = {
             topic: store.offsets(owner).get(topic, 0)
             for owner, topics in _INPUTS.items() for topic in topics

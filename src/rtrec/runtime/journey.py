@@ -32,6 +32,8 @@ INGEST, CONTROL, HEAT, PROFILE, LABEL, LEARN = (
 OWNERS = (INGEST, CONTROL, HEAT, PROFILE, LABEL, LEARN)
 
 Fetch = Callable[[Owner, Sequence[str]], list[bytes | None]]
+Examples = Callable[[int], Iterable[tuple[int, bytes]]]
+"""Messages of `examples` from a number on that the log still has, with their numbers."""
 Scan = Callable[[Owner, str], Iterable[tuple[str, bytes]]]
 
 
@@ -61,17 +63,16 @@ class Turn:
 class Journey:
     """Every stage's state of one partition, and the one way of an event through them."""
 
-    def __init__(self, settings: Settings, scan: Scan, fetch: Fetch) -> None:
+    def __init__(self, settings: Settings, scan: Scan, fetch: Fetch, examples: Examples = lambda _: ()) -> None:
         self.settings, self._fetch = settings, fetch
         self.heat = _loaded_heat(settings, scan)
         self.profile = profile.ProfileState(settings.users)
         self.label = label.LabelState(settings.labels)
-        self.learn = learn.LearnState(settings.labels.heads, settings.learner)
+        self.learn = _learned(settings, scan, examples)
         self.control = ControlState()
         self.cap = dead_letters.Cap(settings.dead_letters)
         self.profile.load_meta(item for prefix in ("erased/", "meta") for item in scan(PROFILE, prefix))
         self.label.load(scan(LABEL, ""))
-        self.learn.load(scan(LEARN, ""))
         self.control.load(scan(CONTROL, ""))
 
     def change_rules(self, settings: Settings) -> None:
@@ -145,12 +146,12 @@ class Journey:
         turn.examples += examples
 
 
-def canonical(settings: Settings, scan: Scan, partitions: int = 1) -> Iterator[tuple[str, bytes]]:
+def canonical(
+    settings: Settings, scan: Scan, examples: Examples = lambda _: (), partitions: int = 1
+) -> Iterator[tuple[str, bytes]]:
     """(part, bytes) of everything stored, without trace of micro-batches, chunks or epochs: what a digest hashes."""
     yield from canonical_state(settings, scan, partitions)
-    learned = learn.LearnState(settings.labels.heads, settings.learner)
-    learned.load(scan(LEARN, ""))
-    yield from (("weights", part) for part in learn.canonical(learned))
+    yield from (("weights", part) for part in learn.canonical(_learned(settings, scan, examples)))
 
 
 def canonical_state(settings: Settings, scan: Scan, partitions: int) -> Iterator[tuple[str, bytes]]:
@@ -169,6 +170,17 @@ def _loaded_heat(settings: Settings, scan: Scan, owner: Owner = HEAT) -> heat.He
     events = settings.events
     state = heat.HeatState(_rules(settings), seen_ids=events.seen_ids, ledger_gifts=events.ledger_gifts)
     state.load(item for prefix in ("ledger/", "meta", "people/", "seen/") for item in scan(owner, prefix))
+    return state
+
+
+def _learned(settings: Settings, scan: Scan, examples: Examples) -> learn.LearnState:
+    """The learner as of the last commit."""
+    state = learn.LearnState(settings.labels.heads, settings.learner)
+    state.load(scan(LEARN, ""))
+    if state.behind:
+        for number, chunk in examples(state.messages):
+            learn.learn(state, chunk)
+            state.messages = number + 1
     return state
 
 

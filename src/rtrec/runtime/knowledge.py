@@ -21,7 +21,8 @@ from rtrec.events.ids import hash_id
 from rtrec.features import user_codec
 from rtrec.features.heat_rules import heat_rules
 from rtrec.features.user import UserRecord
-from rtrec.learning.weights import ScorerWeights, WeightsUpdate
+from rtrec.learning.river_scorer import ModelUpdate, scorer_of
+from rtrec.learning.weights import WeightsUpdate
 from rtrec.ports import StateStore, StoreAway
 from rtrec.ranking.eligibility import Room, matches
 from rtrec.ranking.hot import hottest
@@ -58,7 +59,7 @@ class Knowledge:
         self.settings, self.config, self.now_ms = settings, version_of(settings), now_ms
         self._store, self._parts = store, Partitioned(store, partitions)
         self.view = AnchorView(heat_rules(settings.heat, settings.events, settings.features), partitions)
-        self.weights = ScorerWeights(len(settings.labels.heads), settings.learner.slots_log2)
+        self.weights = scorer_of(len(settings.labels.heads), settings.learner)
         self.weights_ms: int | None = None
         self.control = ControlState()
         self.control.load(store.scan(CONTROL))
@@ -104,10 +105,10 @@ class Knowledge:
             for message in messages:
                 self.control.apply(message)
 
-    def publish(self, update: WeightsUpdate) -> None:
-        """Take new weights unless they are older than those held."""
+    def publish(self, update: WeightsUpdate | ModelUpdate) -> None:
+        """Take new weights, or models, unless they are older than those held."""
         with self.view.lock:
-            if self.weights.apply(update):
+            if self.weights.apply(update):  # type: ignore[arg-type]  # the learner's kind is the scorer's
                 self.weights_ms = self.now_ms()
 
     def change(self, settings: Settings) -> None:

@@ -2,15 +2,16 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 from rtrec.ports import EventLog, NewRecord
 from rtrec.runtime import journey
-from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, FILE, Folder, is_served
+from rtrec.runtime.folder import CONTROL, DEAD_LETTERS, EVENTS, EXAMPLES, FILE, Folder, is_served
 from rtrec.runtime.journey import HEAT
 from rtrec.runtime.knowledge import Knowledge
+from rtrec.runtime.pages import read_all
 from rtrec.runtime.serving import Serving
 from rtrec.settings import Settings
 from rtrec.stages import dead_letters
@@ -50,6 +51,10 @@ class Reader:
     served = False
     """Whether another process works on the folder."""
 
+    def examples(self, number: int) -> Iterator[tuple[int, bytes]]:
+        """Messages of `examples` from a number on that the log still has, with their numbers."""
+        return ((record.offset, record.value) for record in read_all(self.folder.log, EXAMPLES, 0, number))
+
     def append(self, topic: str, records: Sequence[NewRecord], *, durable: bool = True) -> int:
         """Append records to a topic; durable (fsynced) when it returns unless told otherwise."""
         with self.folder.database.transaction(durable=durable):
@@ -70,7 +75,7 @@ class Reader:
 
     def digest(self) -> dict[str, Any]:
         """SHA-256 over canonical state, whole and by part."""
-        return digest(journey.canonical(self.settings, self.folder.store.scan))
+        return digest(journey.canonical(self.settings, self.folder.store.scan, self.examples))
 
     def dead_letters(self, limit: int, offset: int | None = None) -> list[dict[str, Any]]:
         """Dead letters from an offset on (None: from the oldest kept), in the order they came."""

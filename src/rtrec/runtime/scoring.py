@@ -13,6 +13,7 @@ from rtrec.features.user import UserRecord
 from rtrec.features.user_values import pair_values, user_values
 from rtrec.features.vector import attribute_tokens, make_rows, vectors
 from rtrec.labels.scored import encode
+from rtrec.learning.river_scorer import RiverScorer
 from rtrec.ranking.eligibility import Viewer
 from rtrec.ranking.errors import RequestError
 from rtrec.ranking.explain import explain
@@ -136,11 +137,16 @@ def model_json(known: Knowledge, now_ms: int) -> dict[str, Any]:
 
 
 def explanations(known: Knowledge, asker: Asker, scored: Scored, head: str) -> list[list[dict[str, Any]]]:
-    """Each candidate's contributions to a head's logit."""
+    """Each candidate's contributions to a head's logit. RequestError where the model has none."""
+    weights = known.weights
+    if isinstance(weights, RiverScorer):
+        raise RequestError(
+            f"the configured model, {known.settings.learner.model}, has no weights to explain by", "/explain"
+        )
     index, value = vectors(scored.rows, None, known.settings.learner.slots_log2)
     place = known.settings.labels.heads.index(head)
     with known.view.lock:
-        added, bias = known.weights.contributions(index, value, place), known.weights.bias(place)
+        added, bias = weights.contributions(index, value, place), weights.bias(place)
         words = [known.view.words(anchor) for anchor in scored.anchors]
     found = []
     for k, anchor in enumerate(scored.anchors):

@@ -7,6 +7,8 @@ Rules
   turn touched. Two neighbouring images are merged while the older holds less than twice the newer's slots, so
   there are at most log2(slots) of them; loading them in order ends where the model stood.
 - The newest example's day is the model's: slots are forgotten by event time, wherever a message begins or ends.
+- A River model (`learner.model`) is stored as a *checkpoint* with the number of the message after it; what came after
+  that is learned again when it is loaded (`behind`). One that cannot be stored learns everything that the log has.
 - The weights' version is (epoch, offset in `examples`): it only grows.
 """
 
@@ -19,19 +21,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtrec.features.table import DENSE_INDEX
-from rtrec.features.vector import NO_POSITION, ROW, vectors
+from rtrec.features.vector import NO_POSITION, ROW, dense_slots, vectors
 from rtrec.labels.exposure import Example
 from rtrec.learning.ftrl import FtrlPolicy
 from rtrec.learning.model import OnlineModel
 from rtrec.learning.progress import Progress
+from rtrec.learning.river_model import RiverModel
+from rtrec.learning.river_scorer import ModelUpdate
 from rtrec.learning.weights import WeightsUpdate
-from rtrec.settings import HEADS, Learner
+from rtrec.settings import FTRL, HEADS, Learner
 from rtrec.stages.effects import Effects, Writes
 
 CHUNK_FORMAT: Final = 1
 FIGURES_EVERY: Final = 1_000
-"""Examples between two stored states of the figures: they hold 10,000 rows a head, a megabyte."""
+"""Examples between two stored states of the figures: they hold 10,000 rows a head, a megabyte. And of a River model."""
+CHECKPOINT: Final = "river"
 DAY_MS: Final = 86_400_000
+Update = WeightsUpdate | ModelUpdate
+"""What is published: weights, or models that have none."""
 _HEAT: Final = DENSE_INDEX["heat_log"]
 
 
@@ -76,14 +83,15 @@ def encode_examples(examples: Sequence[Example]) -> bytes:
 class LearnState:
     """The model, its figures, and where its images stand.
 
-    heads: the configured targets, the model's order.
+    heads: the configured targets, the model's order. messages: number of the next message of `examples`.
     """
 
     def __init__(self, heads: Sequence[str], policy: Learner) -> None:
         self.heads = tuple(heads)
-        self.model = OnlineModel(len(heads), policy.slots_log2, FtrlPolicy.of(policy))
+        self.model = _model(len(heads), policy)
+        self.messages = 0
         self.progress = Progress(heads)
-        self.examples = self._figures_at = 0
+        self.examples = self._figures_at = self._published = 0
         self.policy = policy
         self.head_of = np.full(len(HEADS), -1, np.int64)
         self.head_of[[HEADS.index(name) for name in heads]] = np.arange(len(heads))
@@ -98,23 +106,38 @@ class LearnState:
             self.examples = self._figures_at = msgspec.msgpack.decode(listed["examples"], type=int)
         if "progress" in listed:
             self.progress = Progress.decode(listed["progress"])
+        if isinstance(self.model, RiverModel):
+            if CHECKPOINT in listed:
+                self.messages, state = msgspec.msgpack.decode(listed[CHECKPOINT], type=tuple[int, bytes])
+                self.model.decode(state)
+            return
         for key in sorted(key for key in listed if key.startswith("w/")):
             number, slots = int(key.removeprefix("w/"), base=16), self.model.load_slots(listed[key])
             self._images.append((number, slots))
             self._next = number + 1
 
+    @property
+    def behind(self) -> bool:
+        """Whether messages from `messages` on must be learned again: what was loaded may be of before them."""
+        return isinstance(self.model, RiverModel)
+
     def stored(self) -> tuple[dict[str, Any], bytes, bytes]:
         """(policy, image of every slot, figures): all that learning goes on from, as one snapshot holds it."""
-        return self._fingerprint(), self.model.encode_slots(self.model.slots()), self.progress.encode()
+        model = self.model
+        image = model.encode() if isinstance(model, RiverModel) else model.encode_slots(model.slots())
+        return self._fingerprint(), image, self.progress.encode()
 
     def restore(self, policy: dict[str, Any], image: bytes, progress: bytes, examples: int) -> None:
         """Take what `stored` gave into a new state; ValueError when the learner is configured otherwise."""
         self._check(policy)
-        self.model.load_slots(image)
+        if isinstance(self.model, RiverModel):
+            self.model.decode(image)
+        else:
+            self.model.load_slots(image)
         self.progress, self.examples = Progress.decode(progress), examples
 
     def _check(self, kept: dict[str, Any]) -> None:
-        if {"admit_examples": 1} | kept != self._fingerprint():
+        if (kept if "model" in kept else {"admit_examples": 1} | kept) != self._fingerprint():
             raise ValueError(
                 f"learner: these weights were learned with {kept}, not {self._fingerprint()}; "
                 "set it back, or use a new folder (on a cluster: another registry.url)"
@@ -122,6 +145,11 @@ class LearnState:
 
     def _fingerprint(self) -> dict[str, Any]:
         policy = self.policy
+        if policy.model != FTRL:
+            return {
+                "heads": list(self.heads), "model": policy.model, "parameters": policy.parameters,
+                "slots_log2": policy.slots_log2,
+            }  # fmt: skip
         return {
             "heads": list(self.heads), "alpha": policy.alpha, "beta": policy.beta, "l1": policy.l1, "l2": policy.l2,
             "slots_log2": policy.slots_log2, "admit_examples": policy.admit_examples,
@@ -132,10 +160,16 @@ class LearnState:
 
         Figures are not state: a kill may take the newest few thousand examples out of them, never out of weights.
         """
-        dirty = self.model.take_dirty()
-        if figures or self.examples - self._figures_at >= FIGURES_EVERY:
+        now = figures or self.examples - self._figures_at >= FIGURES_EVERY
+        if now:
             self._figures_at = self.examples
             writes.puts["progress"] = self.progress.encode()
+        if isinstance(self.model, RiverModel):
+            if now and self.model.linear:
+                writes.puts[CHECKPOINT] = msgspec.msgpack.encode((self.messages, self.model.encode()))
+                self._write_policy(writes)
+            return
+        dirty = self.model.take_dirty()
         if not dirty.size:
             return
         while self._images and self._images[-1][1].size < 2 * dirty.size:
@@ -145,20 +179,34 @@ class LearnState:
         self._images.append((self._next, dirty))
         writes.puts[f"w/{self._next:016x}"] = self.model.encode_slots(dirty)
         self._next += 1
+        self._write_policy(writes)
+
+    def _write_policy(self, writes: Writes) -> None:
         writes.puts["examples"] = msgspec.msgpack.encode(self.examples)
         writes.puts["policy"] = msgspec.msgpack.encode(self._fingerprint())
 
-    def publish(self, epoch: int) -> WeightsUpdate | None:
+    def publish(self, epoch: int) -> Update | None:
         """What moved since the last publication, or None."""
+        if isinstance(self.model, RiverModel) and not self.model.linear:
+            moved, self._published = self.examples > self._published, self.examples
+            return self.image(epoch) if moved else None
         slots = self.model.take_touched()
         return self._update(epoch, slots) if slots.size else None
 
-    def image(self, epoch: int) -> WeightsUpdate:
+    def image(self, epoch: int) -> Update:
         """Every weight, for a scorer that starts."""
+        if isinstance(self.model, RiverModel) and not self.model.linear:
+            return ModelUpdate.of(self.model, epoch, self.examples)
         return self._update(epoch, self.model.slots())
 
     def _update(self, epoch: int, slots: NDArray[np.int64]) -> WeightsUpdate:
         return WeightsUpdate(epoch, self.examples, slots, self.model.weights_of(slots), self.model.bias())
+
+
+def _model(heads: int, policy: Learner) -> OnlineModel | RiverModel:
+    if policy.model != FTRL:
+        return RiverModel(heads, policy, dense_slots(policy.slots_log2))
+    return OnlineModel(heads, policy.slots_log2, FtrlPolicy.of(policy))
 
 
 def learn(state: LearnState, chunk: bytes) -> Effects:
@@ -180,6 +228,7 @@ def learn(state: LearnState, chunk: bytes) -> Effects:
         p[some] = state.model.learn(*(column[some] for column in columns))
     state.progress.add(head[known], p, label, weight, rows["dense"][:, _HEAT], rows["user"])
     state.examples += len(rows)
+    state.messages += 1
     for place, name in enumerate(state.heads):
         effects.counts[name] = int((head == place).sum())
     effects.counts["masked"] = int((~known).sum())

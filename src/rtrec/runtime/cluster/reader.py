@@ -8,7 +8,7 @@ Rules
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from rtrec.adapters.kafka_log import KafkaLog
 from rtrec.adapters.kafka_topics import DEAD_LETTERS
@@ -18,6 +18,7 @@ from rtrec.runtime.cluster.snapshots import Snapshots
 from rtrec.runtime.cluster.wiring import now_ms, store_of
 from rtrec.runtime.journey import canonical_state
 from rtrec.runtime.knowledge import Knowledge
+from rtrec.runtime.pages import read_all
 from rtrec.runtime.reader import digest, letter_json, requeue
 from rtrec.runtime.serving import Serving
 from rtrec.settings import Settings
@@ -28,8 +29,6 @@ from rtrec.stages.hops.label import EXAMPLES
 from rtrec.stages.hops.learn import LearnHop
 from rtrec.stages.hops.profile import CONTROL
 from rtrec.stages.messages import Record
-
-PAGE: Final = 1_000
 
 
 class ClusterReader:
@@ -84,18 +83,6 @@ class ClusterReader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def read_all(log: EventLog, topic: str, partition: int, offset: int = 0, end: int | None = None) -> Iterator[Record]:
-    """A partition's records from an offset on, up to an end: the one that stands, if none is given."""
-    bounds = log.bounds(topic, partition)
-    at, end = max(offset, bounds.start), bounds.end if end is None else end
-    while at < end:
-        records = log.read(topic, partition, at, PAGE)
-        if not records:
-            return
-        at = records[-1].offset + 1
-        yield from (record for record in records if record.offset < end)
 
 
 def learned(settings: Settings, log: EventLog, committed: int) -> LearnHop:

@@ -19,9 +19,8 @@ from rtrec.adapters.kafka_topics import name
 from rtrec.adapters.redis_faults import StoreTorn
 from rtrec.ports import EventLog, FollowedStore, Lease, Owner, Verdict
 from rtrec.runtime.cluster.learn_worker import OWNER as LEARN
-from rtrec.runtime.cluster.reader import read_all
 from rtrec.runtime.cluster.snapshots import Snapshots
-from rtrec.runtime.pages import pages
+from rtrec.runtime.pages import pages, read_all
 from rtrec.settings import Settings
 from rtrec.stages.effects import Writes
 from rtrec.stages.hops.heat import USER_EVENTS, HeatHop

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from rtrec.learning.river_scorer import ModelUpdate
 from rtrec.learning.snapshot import Snapshot
 from rtrec.learning.weights import WeightsUpdate
 from rtrec.settings import Settings
@@ -65,5 +66,8 @@ class LearnHop:
         )  # fmt: skip
 
     def publish(self, epoch: int) -> WeightsUpdate | None:
-        """What moved since the last publication, or None."""
-        return self.state.publish(epoch)
+        """What moved since the last publication, or None; TypeError for a model that has no weights."""
+        update = self.state.publish(epoch)
+        if isinstance(update, ModelUpdate):
+            raise TypeError("learner.model: no weights to publish; `rtrec config check` says which models have some")
+        return update
