@@ -5,14 +5,14 @@ Rules
 - A model meets a row as River has it, a dictionary slot → value: dense numbers always, also where they are 0 (a scaler
   must see them), tokens where they are there.
 - A linear model (`river_spec`) is told to scorers as the weights that give the same logits. Behind a scaler a token's
-  weight holds its offset too, for its value is 1; the offsets of dense numbers are in the bias.
+  weight holds its offset too, for its value is always the same; the offsets of dense numbers are in the bias.
   (Two tokens of a row that collide in a slot, one row in 30,000 at 2^22 slots, have it twice.)
 - Which weights moved is found by comparing all with those told last: some optimizers move more than they met.
 - Admission and expiry of slots are our learner's; River keeps every feature it met.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -64,7 +64,7 @@ class RiverModel:
         self.heads, self.dense = heads, dense
         self.pipelines = [build(policy) for _ in range(heads)]
         self.linear = is_linear(self.pipelines[0])
-        self._known: dict[int, None] = {}
+        self._known: dict[int, float] = {}
         self._told: dict[int, tuple[float, ...]] = {}
         self._derived: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]] | None = None
 
@@ -76,7 +76,7 @@ class RiverModel:
         p = np.empty(len(index))
         columns = (np.asarray(column).tolist() for column in (head, y, weight, fake))
         for k, (row, h, label, w, faked) in enumerate(zip(as_dicts(index, value, self.dense), *columns, strict=True)):
-            self._known.update(dict.fromkeys(row))
+            self._known.update(row)
             p[k] = p_of(self.pipelines[h], row)
             self.pipelines[h].learn_one(row, bool(label), w=w * (1.0 - p[k]) if faked else w)
         self._derived = None
@@ -121,7 +121,7 @@ class RiverModel:
     def encode(self) -> bytes:
         """All that was learned; TypeError for a model whose state cannot be stored."""
         states = [taken(pipeline) for pipeline in self.pipelines]
-        return msgspec.msgpack.encode([FORMAT, list(self._known), states])
+        return msgspec.msgpack.encode([FORMAT, list(self._known.items()), states])
 
     def decode(self, data: bytes) -> None:
         """Take what `encode` stored into a fresh model; ValueError for another format."""
@@ -130,7 +130,7 @@ class RiverModel:
             raise ValueError(f"a River model written in format {form}, this rtrec reads {FORMAT}; use a newer rtrec")
         for pipeline, state in zip(self.pipelines, states, strict=True):
             put(pipeline, state)
-        self._known, self._derived = dict.fromkeys(known), None
+        self._known, self._derived = dict(known), None
 
     def canonical(self) -> Iterator[bytes]:
         """The state for a digest."""
@@ -140,28 +140,30 @@ class RiverModel:
         """(slots, weights [n, heads], bias [heads])."""
         if self._derived is None:
             slots = np.array(sorted(self._known), np.int64)
-            told = [_told(pipeline, slots.tolist(), self.dense) for pipeline in self.pipelines]
+            values = {slot: 1.0 if slot in self.dense else self._known[slot] for slot in slots.tolist()}
+            told = [_told(pipeline, values, self.dense) for pipeline in self.pipelines]
             weights = np.stack([one for one, _ in told], axis=1) if len(slots) else np.zeros((0, self.heads))
             self._derived = slots, weights, np.array([bias for _, bias in told])
         return self._derived
 
 
-def _told(pipeline: Any, slots: Sequence[int], dense: frozenset[int]) -> tuple[NDArray[np.float64], float]:
-    """(weights, bias) that give the logits of a linear pipeline.
+def _told(pipeline: Any, values: dict[int, float], dense: frozenset[int]) -> tuple[NDArray[np.float64], float]:
+    """(weights, bias) that give the logits of a linear pipeline. values: of each slot, what it is when it is there.
 
-    With every step straight a feature adds `a·x + c`, where it is there: c is what it adds at 0, a + c at 1.
+    With every step straight a feature adds `a·x + c` where it is there: c is what it adds at 0.
     """
     *steps, last = pipeline.steps.values()
     hasher = steps.pop() if steps and type(steps[-1]).__name__ in HASHERS else None
-    at = [dict.fromkeys(slots, one) for one in (0.0, 1.0)]
+    at = [dict.fromkeys(values, 0.0), values]
     for step in steps:
         at = [step.transform_one(row) for row in at]
     weights = last.weights
     if hasher is None:
-        w = np.array([weights.get(slot, 0.0) for slot in slots])
+        w = np.array([weights.get(slot, 0.0) for slot in values])
     else:
-        hashed = (hasher.transform_one({slot: 1.0}) for slot in slots)
+        hashed = (hasher.transform_one({slot: 1.0}) for slot in values)
         w = np.array([sum(sign * weights.get(key, 0.0) for key, sign in one.items()) for one in hashed])
-    zero, one = (w * np.array([row[slot] for slot in slots]) for row in at)
-    is_dense = np.array([slot in dense for slot in slots], bool)
-    return np.where(is_dense, one - zero, one), float(last.intercept + zero[is_dense].sum())
+    nothing, there = (w * np.array([row[slot] for slot in values]) for row in at)
+    is_dense = np.array([slot in dense for slot in values], bool)
+    added = np.where(is_dense, there - nothing, there) / np.array(list(values.values()))
+    return added, float(last.intercept + nothing[is_dense].sum())

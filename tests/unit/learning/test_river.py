@@ -44,7 +44,12 @@ def stream(seed: int, rows: int = 60) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     tokens = np.array([rng.choice(np.arange(3, 64), 3, replace=False) for _ in range(rows)])
     index = np.hstack((np.tile(sorted(DENSE), (rows, 1)), tokens)).astype(np.int32)
-    value = np.hstack((rng.normal(1, 2, (rows, 3)) * (rng.random((rows, 3)) < 0.8), rng.random((rows, 3)) < 0.8))
+    value = np.hstack(
+        (
+            rng.normal(1, 2, (rows, 3)) * (rng.random((rows, 3)) < 0.8),
+            (rng.random((rows, 3)) < 0.8) * np.where(tokens % 5, 1.0, 0.25),
+        )
+    )
     return {
         "index": index, "value": value.astype(np.float64), "head": rng.integers(0, 2, rows),
         "y": rng.integers(0, 2, rows), "weight": rng.choice([1.0, 0.5], rows), "fake": rng.random(rows) < 0.1,
