@@ -7,6 +7,7 @@ Rules
 """
 
 import copy
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,13 +46,12 @@ class RiverScorer:
         self.version: tuple[int, int] | None = None
         self._heads, self._update = heads, ModelUpdate(0, 0, [], frozenset())
 
-    def apply(self, update: ModelUpdate) -> bool:
-        """Take an update's models; False, and no change, unless its version is above the one held."""
+    def steps(self, update: ModelUpdate) -> Iterator[None]:
+        """Take an update's models, in one step; in none unless its version is above the one held."""
         version = (update.epoch, update.offset)
-        if self.version is not None and version <= self.version:
-            return False
-        self._update, self.version = update, version
-        return True
+        if self.version is None or version > self.version:
+            self._update, self.version = update, version
+            yield
 
     def page_in(self) -> None:
         """There is nothing to lay out."""

@@ -41,6 +41,7 @@ from rtrec.stages.heat_ranking import rank_scores
 
 FOLLOWED_AT_ONCE: Final = 1_000
 STALE_S: Final = 2.0
+_END: Final = object()
 
 
 def version_of(settings: Settings) -> str:
@@ -106,10 +107,13 @@ class Knowledge:
                 self.control.apply(message)
 
     def publish(self, update: WeightsUpdate | ModelUpdate) -> None:
-        """Take new weights, or models, unless they are older than those held."""
-        with self.view.lock:
-            if self.weights.apply(update):  # type: ignore[arg-type]  # the learner's kind is the scorer's
-                self.weights_ms = self.now_ms()
+        """Take new weights, or models, unless they are older than those held; requests are let in between slices."""
+        steps, taken = self.weights.steps(update), True  # type: ignore[arg-type]  # the learner's kind is the scorer's
+        while taken:
+            with self.view.lock:
+                taken = next(steps, _END) is not _END
+                if taken:
+                    self.weights_ms = self.now_ms()
 
     def change(self, settings: Settings) -> None:
         """Take settings that may change live."""

@@ -44,12 +44,8 @@ def stream(seed: int, rows: int = 60) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     tokens = np.array([rng.choice(np.arange(3, 64), 3, replace=False) for _ in range(rows)])
     index = np.hstack((np.tile(sorted(DENSE), (rows, 1)), tokens)).astype(np.int32)
-    value = np.hstack(
-        (
-            rng.normal(1, 2, (rows, 3)) * (rng.random((rows, 3)) < 0.8),
-            (rng.random((rows, 3)) < 0.8) * np.where(tokens % 5, 1.0, 0.25),
-        )
-    )
+    there = (rng.random((rows, 3)) < 0.8) * np.where(tokens % 5, 1.0, 0.25)
+    value = np.hstack((rng.normal(1, 2, (rows, 3)) * (rng.random((rows, 3)) < 0.8), there))
     return {
         "index": index, "value": value.astype(np.float64), "head": rng.integers(0, 2, rows),
         "y": rng.integers(0, 2, rows), "weight": rng.choice([1.0, 0.5], rows), "fake": rng.random(rows) < 0.1,
@@ -121,12 +117,12 @@ def test_a_model_without_weights_scores_through_a_copy() -> None:
     data = stream(1)
     assert (scorer.logits(data["index"], data["value"]) == 0).all()
     model.learn(**data)
-    assert scorer.apply(ModelUpdate.of(model, 1, 5))
+    assert list(scorer.steps(ModelUpdate.of(model, 1, 5)))
     served = scorer.logits(data["index"], data["value"])
     np.testing.assert_allclose(sigmoid(served), np.clip(own(model, data), 1e-12, 1 - 1e-12), atol=1e-9)
     model.learn(**stream(2))
     assert (scorer.logits(data["index"], data["value"]) == served).all()
-    assert not scorer.apply(ModelUpdate.of(model, 1, 5))
+    assert not list(scorer.steps(ModelUpdate.of(model, 1, 5)))
     with pytest.raises(TypeError, match="cannot be stored"):
         model.encode()
 

@@ -7,7 +7,8 @@ Rules
   comes back may have lost its newest commits and given their numbers to others: it is read from `LOST_COMMITS` before.
 - `control` is read whole at the start, then as it comes: a ban does not wait behind events.
 - Weights begin from the learner's newest snapshot and go on with the topic `weights` from where the snapshot was
-  made; lower versions are refused, so nothing of a zombie's is taken. A learner that is away changes nothing.
+  made; lower versions are refused, so nothing of a zombie's is taken. A learner that is away changes nothing. A scorer
+  that missed some of the topic (it was cut off longer than the topic keeps) begins again from the newest snapshot.
 - Events and control messages are acknowledged by Kafka before they count as stored, within `APPEND_S`; when they were
   not, whoever comes within `AWAY_S` is told so at once, and no thread waits. Logged rows that were not are dropped and
   counted.
@@ -219,7 +220,13 @@ class Scorer:
         records = sides.since(topic, 0, self._next[topic])
         if not records:
             return
-        self._next[topic] = records[-1].offset + 1
+        missed = records[0].offset - self._next[topic]
+        if topic == WEIGHTS and missed > 0:
+            _log.warning("%d updates of weights were missed; taking the newest snapshot", missed)
+            self._load_weights()
+            records = [record for record in records if record.offset >= self._next[topic]]
+        if records:
+            self._next[topic] = records[-1].offset + 1
         for record in records:
             self._take_one(topic, record)
 

@@ -17,17 +17,21 @@ from rtrec.adapters.redis_client import command, connect
 from rtrec.adapters.redis_store import RedisStore
 from rtrec.learning import weights_wire
 from rtrec.learning.weights import WeightsUpdate
-from rtrec.ports import NewRecord, Owner
+from rtrec.ports import NewRecord, Owner, Record
 from rtrec.ranking.anchor_state import AnchorState
 from rtrec.ranking.requests import ScoreRequest
 from rtrec.runtime.cluster import patience
 from rtrec.runtime.cluster import scorer as scorer_module
 from rtrec.runtime.cluster.scorer import Scorer, begin
+from rtrec.runtime.cluster.snapshots import Snapshots
 from rtrec.runtime.cluster.wiring import now_ms, store_of
 from rtrec.settings import Heat, Learner, Settings
 from rtrec.settings_cluster import Cluster, Kafka, Redis, Registry
 from rtrec.stages.control import anchor_state_message
+from rtrec.stages.effects import Writes
+from rtrec.stages.hops.learn import LearnHop
 from services.part import free_port
+from tests.unit.runtime.cluster.examples import messages
 from tests.unit.runtime.cluster.rig import SOON_S
 from tests.unit.runtime.cluster.stages import Stages, event, names_of
 
@@ -187,6 +191,42 @@ def test_weights_of_lower_versions_are_refused(world: World) -> None:
     eventually(lambda: scorer.known.weights.version == (2, 41))
     assert scorer.known.weights.bias(0) == 5.0
     assert scorer.serving.models()["online"]["version"] == "2.41"
+    scorer.stop()
+
+
+class Behind:
+    """Side topics of which a retention took the next records away."""
+
+    def __init__(self, *records: Record) -> None:
+        self.records = records
+
+    def since(self, _topic: str, _partition: int, offset: int) -> list[Record]:
+        return [record for record in self.records if record.offset >= offset]
+
+
+def test_a_scorer_that_missed_updates_begins_again_from_the_newest_snapshot(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What moved in the updates it never saw is in the snapshot; what came after that is applied to it."""
+    scorer = world.scorer()
+    scorer._next["weights"] = 1
+    scorer.known.publish(WeightsUpdate(1, 1, np.array([7]), np.full((1, 3), 9.0), np.zeros(3)))
+    hop = LearnHop(world.settings)
+    hop.take(messages(0, 4))
+    Snapshots(world.settings.registry, world.settings.cluster.namespace).put(hop.snapshot(1, 6))
+    stored = world.store.acquire(Owner("learn", 0))
+    world.store.commit(Owner("learn", 0), stored.epoch, {"examples": (0, 4)}, Writes())
+    world.log.append("weights", 0, [one for k in range(8) for one in weights(1, k, 0.0)], 0)
+    newest = weights(1, 1_000, 5.0)[0].value
+    behind = Behind(Record(5, 0, None, weights(1, 2, 1.0)[0].value, None), Record(6, 0, None, newest, None))
+    scorer._take("weights", behind)  # type: ignore[arg-type]
+    slots = hop.state.model.slots()
+    index = slots[slots != 7][None].astype(np.int32)
+    expected = hop.state.model.weights_of(slots[slots != 7])[:, 0]
+    assert "4 updates of weights were missed" in caplog.text
+    assert scorer.known.weights.version == (1, 1_000)
+    assert scorer.known.weights.contributions(index, np.ones(index.shape), 0)[0].tolist() == expected.tolist()
+    assert scorer.known.weights.bias(0) == 5.0
     scorer.stop()
 
 
