@@ -129,7 +129,7 @@ class Part(ABC):
     def pause(self) -> None:
         """Freeze it (SIGSTOP), as a machine that hangs: connections stay, nothing answers."""
         if process := self.process:
-            process.send(signal.SIGSTOP)
+            process.freeze()
 
     def resume(self) -> None:
         """Let it go on after `pause`."""

@@ -67,6 +67,12 @@ class Process:
         if not until(lambda: not self.alive, KILL_S):
             raise ServiceError(f"process {self.pid} is still there {KILL_S:.0f} s after SIGKILL")
 
+    def freeze(self) -> None:
+        """Stop it (SIGSTOP), every thread of it: one that waits for a busy core would go on a moment longer."""
+        self.send(signal.SIGSTOP)
+        if not until(lambda: not self.alive or _frozen(self.pid), KILL_S):
+            raise ServiceError(f"process {self.pid} still moves {KILL_S:.0f} s after SIGSTOP")
+
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it still runs."""
         if self.alive:
@@ -103,6 +109,18 @@ def began(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in "ZX" else f"{_boot()}:{fields[19]}"
+
+
+def _frozen(pid: int) -> bool:
+    """Whether all of its threads stand still; where there is no /proc nobody can tell, and they are taken to."""
+    with contextlib.suppress(OSError):
+        states = [stat.read_text(errors="replace").rpartition(")")[2].split()[0] for stat in _threads(pid)]
+        return all(state in "tTZX" for state in states)
+    return False
+
+
+def _threads(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").glob("*/stat"))
 
 
 def _boot() -> str:

@@ -17,6 +17,7 @@ Rules
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Final
 
 SCHEMA_VERSION: Final = 1
 BUSY_TIMEOUT_MS: Final = 10_000
+AGAIN_S: Final = 0.01
 CLOSE_TIMEOUT_MS: Final = 1_000
 WRITER_CACHE_KIB: Final = 16_384
 
@@ -198,7 +200,7 @@ def _prepare(writer: sqlite3.Connection, path: Path) -> None:
         )
     if version == SCHEMA_VERSION:
         return
-    writer.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(writer)
     writer.execute("BEGIN IMMEDIATE")
     try:
         if _version(writer) == 0:  # another process may have been first
@@ -209,6 +211,20 @@ def _prepare(writer: sqlite3.Connection, path: Path) -> None:
     except BaseException:
         writer.rollback()
         raise
+
+
+def _log_ahead(writer: sqlite3.Connection) -> None:
+    """Write ahead from now on. SQLite waits for nobody here: processes that open a new file at once take turns."""
+    end_s = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            writer.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end_s:
+                raise
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 def _version(connection: sqlite3.Connection) -> int:
