@@ -46,12 +46,17 @@ Rows = NDArray[Any]
 N_DENSE: Final = len(DENSE)
 N_SPARSE: Final = len(SPARSE)
 WIDTH: Final = N_DENSE + N_SPARSE + ATTRIBUTE_TOKENS
+ATTRIBUTE: Final = "attribute "
+"""How columns of declared attributes are named, before their number."""
 NO_POSITION: Final = -1
 SERVED_POSITION: Final = 0
 MAX_POSITION: Final = 63
 _SALTS: Final = np.arange(1, N_DENSE + N_SPARSE + 1, dtype=np.uint64)
 _HEAT, _CTR, _TASTE = DENSE_INDEX["heat_log"], DENSE_INDEX["ctr_1h"], DENSE_INDEX["taste_share"]
 _FAMILIARITY, _EXPOSURES = DENSE_INDEX["familiarity"], DENSE_INDEX["pair_exposures"]
+
+_BUCKETS: Final = {5: 1, 6: 1, 7: 1, 9: 1, 10: 64, 11: 1, 12: 1, 13: 2}
+"""Places in `table.SPARSE` of buckets, hours and the position, and what `_tokens` adds to them."""
 
 AttributeValue = str | float | bool | list[str]
 
@@ -68,38 +73,52 @@ def _calendar(zone: str, quarter: int) -> tuple[int, int]:
     return local.hour, local.weekday()
 
 
-def attribute_tokens(
+Term = tuple[int, tuple[tuple[str, str], ...]]
+"""A token of an attribute, or of a cross, with what it stands for: (name, value) of one, or of two."""
+
+
+def attribute_terms(
     declared: Sequence[Attribute], of: Mapping[str, Mapping[str, AttributeValue]], category: str | None
-) -> list[int]:
-    """Tokens of the declared attributes that are given, then of their crosses.
+) -> list[Term]:
+    """Tokens of the declared attributes that are given, then of their crosses, with their words.
 
     of: "user", "anchor", "context" → name → value. A list gives a token each (at most four).
 
     >>> city = Attribute(name="city", of="user", crosses=("category",))
-    >>> len(attribute_tokens([city], {"user": {"city": "Beijing"}}, "dance"))
-    2
+    >>> [words for _, words in attribute_terms([city], {"user": {"city": "Beijing"}}, "dance")]
+    [(('city', 'Beijing'),), (('city', 'Beijing'), ('category', 'dance'))]
     """
-    found: dict[str, list[int]] = {"category": [hash_in("category", category)] if category is not None else []}
+    found: dict[str, list[Term]] = {
+        "category": [(hash_in("category", category), (("category", category),))] if category is not None else []
+    }
     for attribute in declared:
         value = of.get(attribute.of, {}).get(attribute.name)
         found[attribute.name] = [] if value is None else _values(attribute, value)
-    tokens = [token for attribute in declared for token in found[attribute.name]]
+    terms = [term for attribute in declared for term in found[attribute.name]]
     for attribute in declared:
         for other in attribute.crosses:
-            tokens += [
-                int(mix(np.uint64(7), np.uint64(a), np.uint64(b)))
-                for a in found[attribute.name]
-                for b in found.get(other, [])
+            terms += [
+                (int(mix(np.uint64(7), np.uint64(a), np.uint64(b))), mine + others)
+                for a, mine in found[attribute.name]
+                for b, others in found.get(other, [])
             ]
-    return tokens[:ATTRIBUTE_TOKENS]
+    return terms[:ATTRIBUTE_TOKENS]
 
 
-def _values(attribute: Attribute, value: AttributeValue) -> list[int]:
+def attribute_tokens(
+    declared: Sequence[Attribute], of: Mapping[str, Mapping[str, AttributeValue]], category: str | None
+) -> list[int]:
+    """The tokens alone."""
+    return [token for token, _ in attribute_terms(declared, of, category)]
+
+
+def _values(attribute: Attribute, value: AttributeValue) -> list[Term]:
     space = f"{attribute.of}.{attribute.name}"
     if attribute.type == "number" and isinstance(value, int | float):
-        return [hash_in(space, str(int(math.copysign(2 * math.log2(1 + abs(value)), value))))]
+        bucket = str(int(math.copysign(2 * math.log2(1 + abs(value)), value)))
+        return [(hash_in(space, bucket), ((attribute.name, f"{value:.6g}"),))]
     many = value if isinstance(value, list) else [value]
-    return [hash_in(space, str(one)) for one in many[:4]]
+    return [(hash_in(space, str(one)), ((attribute.name, str(one)),)) for one in many[:4]]
 
 
 def make_rows(
@@ -185,6 +204,17 @@ def dense_slots(slots_log2: int) -> frozenset[int]:
     return frozenset(index[0, :N_DENSE].tolist())
 
 
+def bucket_words(row: Any) -> dict[str, str]:
+    """What the tokens of a row that stand for a bucket stand for, by the name of their column.
+
+    >>> bucket_words(np.zeros(1, ROW)[0])["user×anchor familiarity"]
+    '0'
+    """
+    pairs = np.empty((N_SPARSE, 2), np.uint64)
+    _tokens(row, SERVED_POSITION, pairs)
+    return {SPARSE[place].name: str(int(pairs[place, 0]) - before) for place, before in _BUCKETS.items()}
+
+
 def column_names() -> list[str]:
     """What each of a vector's columns stands for; attribute columns are numbered."""
-    return [one.name for one in (*DENSE, *SPARSE)] + [f"attribute {k}" for k in range(ATTRIBUTE_TOKENS)]
+    return [one.name for one in (*DENSE, *SPARSE)] + [f"{ATTRIBUTE}{k}" for k in range(ATTRIBUTE_TOKENS)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtrec.features.table import DENSE_INDEX
 from rtrec.features.user import UserRecord
 from rtrec.features.user_values import pair_values, user_values
-from rtrec.features.vector import attribute_tokens, make_rows, vectors
+from rtrec.features.vector import ATTRIBUTE, attribute_terms, attribute_tokens, bucket_words, make_rows, vectors
 from rtrec.labels.scored import encode
 from rtrec.learning.river_scorer import RiverScorer
 from rtrec.ranking.eligibility import Viewer
@@ -48,7 +48,7 @@ class Asker:
 class Scored:
     """What candidates came to.
 
-    score [N]; p [N, heads]; rows: features as used; last_ms [N]: newest event, 0 if none.
+    score [N]; p [N, heads]; rows: features as used; last_ms [N]: newest event, 0 if none. given: as the request has it.
     """
 
     anchors: list[str]
@@ -56,6 +56,7 @@ class Scored:
     p: NDArray[np.float64]
     rows: NDArray[Any]
     last_ms: NDArray[np.int64]
+    given: Mapping[str, dict[str, Any]]
 
 
 def new_request_id() -> str:
@@ -113,7 +114,7 @@ def score(known: Knowledge, asker: Asker, anchors: Sequence[str], given: Mapping
         p = sigmoid(known.weights.logits(index, value))
     fused = fuse(p, settings.labels.heads, settings.ranking.exponents)
     chosen = dense[:, _HEAT].astype(np.float64) if asker.variant == HEAT_ONLY else fused
-    return Scored(list(anchors), chosen, p, rows, last_ms)
+    return Scored(list(anchors), chosen, p, rows, last_ms, given)
 
 
 def heads_json(known: Knowledge, p: NDArray[np.float64]) -> dict[str, Any]:
@@ -148,16 +149,29 @@ def explanations(known: Knowledge, asker: Asker, scored: Scored, head: str) -> l
     with known.view.lock:
         added, bias = weights.contributions(index, value, place), weights.bias(place)
         words = [known.view.words(anchor) for anchor in scored.anchors]
-    found = []
-    for k, anchor in enumerate(scored.anchors):
-        row = scored.rows[k]
-        names = {
-            "anchor": anchor, "user": str(asker.user_id), "category": str(words[k].category), "hour": str(row["hour"]),
-            "weekday": str(row["weekday"]), "surface": str(asker.context.get("surface")),
-            "user×anchor familiarity": str(int(row["dense"][DENSE_INDEX["familiarity"]])),
-        }  # fmt: skip
-        found.append(explain(added[k], bias, row["dense"], names))
-    return found
+    return [
+        explain(added[k], bias, scored.rows[k]["dense"], _words(known, asker, scored, k, one.category, one.described()))
+        for k, one in enumerate(words)
+    ]
+
+
+def _words(
+    known: Knowledge, asker: Asker, scored: Scored, k: int, category: str | None, described: Mapping[str, Any]
+) -> dict[str, str]:
+    """What a candidate's tokens stand for, by column."""
+    user, anchor, surface = str(asker.user_id), scored.anchors[k], str(asker.context.get("surface"))
+    buckets = bucket_words(scored.rows[k])
+    terms = attribute_terms(
+        known.settings.features.attributes,
+        {"user": asker.attributes, "anchor": {**described, **scored.given.get(anchor, {})}, "context": asker.context},
+        category,
+    )
+    return {
+        **buckets, "anchor": anchor, "user": user, "category": str(category), "surface": surface,
+        "user×category": f"{user}, {category}", "user×anchor": f"{user}, {anchor}",
+        "surface×position": f"{surface}, {buckets['position']}",
+        **{f"{ATTRIBUTE}{n}": " × ".join(f"{name}={value}" for name, value in one) for n, (_, one) in enumerate(terms)},
+    }  # fmt: skip
 
 
 def logged(
