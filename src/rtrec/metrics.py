@@ -51,8 +51,11 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     Metric(
         "rtrec_labels_total", "counter", "labels", ("head", "outcome"),
-        "labels decided; outcome is positive, negative, masked, or a counted reason such as late_positive",
-        "many late positives: `labels.click_wait_ms` or `labels.lapse_ms` is too short for this platform",
+        "what became of labels; by head, outcome is positive, negative, fake_negative, masked, no_features, overflow, "
+        "erased, sampled_out or expired; head all: joined, orphaned, late_positive, reversed, no_features, "
+        "overflow_user, overflow_total, forgotten, scored_overflow, scored_expired, erased (docs/labels.md)",
+        "many late positives: `labels.click_wait_ms` or `labels.lapse_ms` is too short for this platform; overflow: "
+        "raise `labels.pending_total` or `labels.pending_per_user`; no_features: rows are neither logged nor made",
     ),
     Metric(
         "rtrec_examples_total", "counter", "examples", ("head",),

@@ -181,7 +181,12 @@ class Features(Struct, frozen=True, forbid_unknown_fields=True):
 class Labels(Struct, frozen=True, forbid_unknown_fields=True):
     """When an impression becomes an example."""
 
-    policy: Annotated[Literal["exit_first"], Meta(description="the rule of decision (design §5)")] = "exit_first"
+    policy: Annotated[
+        Literal["exit_first", "seed", "fixed_window", "fast_slow"],
+        Meta(
+            description="the rule of decision (docs/labels.md): a view's end decides, soon for most; the seed's, biased; a fixed window; early negatives and late positives, unbiased, which keeps every impression for the horizon"
+        ),
+    ] = "exit_first"
     heads: Annotated[
         tuple[str, ...],
         Meta(min_length=1, description="targets to learn, the first is the main one; others are masked"),
@@ -191,12 +196,35 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="milliseconds an impression waits for its click; a feed is scrolled past in less than 60 s"),
     ] = 60_000
     long_view_ms: Annotated[Ms, Meta(description="milliseconds watched that make a long view")] = 30_000
+    short_view_ms: Annotated[
+        Ms, Meta(description="`seed`: milliseconds watched up to which a view is a negative; longer, it is masked")
+    ] = 2_000
     lapse_ms: Annotated[
         Ms, Meta(description="milliseconds without a view event after which a view has ended; three heartbeats")
     ] = 90_000
     horizon_ms: Annotated[Ms, Meta(description="milliseconds an action may follow its impression, or its entry")] = (
         1_800_000
     )
+    window_ms: Annotated[
+        Ms,
+        Meta(
+            description="`fixed_window`: milliseconds after an impression in which everything counts; 10 minutes see a long view and most gifts, and every negative is as old"
+        ),
+    ] = 600_000
+    fast_ms: Annotated[
+        Ms,
+        Meta(
+            description="`fast_slow`: milliseconds after an impression at which its fake negatives are told; 10 s are early, and leave logged rows time to arrive"
+        ),
+    ] = 10_000
+    negative_share: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="share of negatives that is learned from, each weighing 1 / share; below 1 where the learner is too slow or storage too dear, at the price of noise",
+        ),
+    ] = 1.0
     auto_surfaces: Annotated[
         tuple[str, ...], Meta(description="surfaces that enter by themselves: click is masked there")
     ] = ()

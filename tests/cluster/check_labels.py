@@ -84,7 +84,7 @@ def conserved(standing: Standing, judged: Sequence[Judged], messages: Mapping[in
     counted = Counter({name: n for name, n in counts.items() if name.endswith(("/positive", "/negative"))})
     if on_topic != counted:
         yield f"counted {dict(counted)}, on the topic are {dict(on_topic)}"
-    for left_out in ("no_features", "overflow", "erased"):
+    for left_out in ("no_features", "overflow_user", "overflow_total", "erased"):
         if counts[left_out]:
             yield f"{counts[left_out]} {left_out}, which this stream has none of"
     for name in standing.settings.labels.heads:

@@ -6,7 +6,8 @@ Rules
 - An `Exposure` holds facts (what was seen to follow an impression) and verdicts (which heads are open,
   positive, negative). `see` adds a fact; what the facts decide is the policy's (`labels.policy`).
 - Facts do not depend on the order in which actions arrive, but for the entry: the first to arrive counts.
-- A head that is in none of `open`, `positive`, `negative` is masked, or its late positive was counted.
+- A head that is in none of `open`, `positive`, `negative` is masked, or its late positive was counted. One that is
+  `open` and `negative` was told as a fake negative and waits for its positive.
 """
 
 import msgspec

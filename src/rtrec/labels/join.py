@@ -11,6 +11,8 @@ Rules
 - An impression prefers the row the API logged over its shadow row, also when the logged one comes later and
   a head is still open. Without any row it is given up at its first verdict, counted `no_features`.
 - A positive counts once per head; an action that claims a negative head is counted `late_positive`, once.
+- A fake negative is told once per head, with the row its positive will have, and is never followed by a negative.
+- Every outcome is counted by head; `labels.outcomes` says which there are, and what they sum up to.
 - An erased user's events and rows up to the limit are dropped and counted; their times still move the
   watermark, so that a rebuild which knows of the erasure from the start decides the others alike.
 """
@@ -21,16 +23,15 @@ from collections.abc import Iterable
 from rtrec.events.schema import FOLLOW, IMPRESSION
 from rtrec.events.user_events import UserEvent
 from rtrec.labels.exposure import GIFT_HEAD, Action, Example, Exposure, ScoredRow, action_of, see
+from rtrec.labels.outcomes import ALL, NAMES, PLACES, count
 from rtrec.labels.pending import FAR_MS, Exposures
-from rtrec.labels.policy import policy_of
+from rtrec.labels.policies import policy_of
+from rtrec.labels.sampling import kept
 from rtrec.labels.waiting import SCORED_WAIT_MS, Orphans, ScoredRows
-from rtrec.settings import HEADS, Labels
+from rtrec.settings import Labels
 
 WEIGHT = 1.0
-_ALL = (1 << len(HEADS)) - 1
-_OUTCOMES = tuple((f"{head}/negative", f"{head}/positive") for head in HEADS)
-_PLACES = tuple(tuple(place for place in range(len(HEADS)) if heads >> place & 1) for heads in range(_ALL + 1))
-_MASKED = tuple(f"{head}/masked" for head in HEADS)
+"""What a positive weighs; a negative weighs `1 / negative_share`."""
 
 
 class Join:
@@ -41,6 +42,7 @@ class Join:
 
     def __init__(self, settings: Labels) -> None:
         self.policy = policy_of(settings)
+        self._negative_share = settings.negative_share
         self.examples: list[Example] = []
         self.counts: Counter[str] = Counter()
         self.dirty: set[str] = set()
@@ -67,7 +69,7 @@ class Join:
             if kind not in matters:
                 continue
             if erased and ts_ms <= erased.get(user_id, 0):
-                self.counts["erased"] += 1
+                self._erased(kind)
             elif kind == IMPRESSION:
                 self._impression(event, row)
             elif event.reversal:
@@ -83,12 +85,14 @@ class Join:
             self.counts["erased"] += 1
             return
         if row.ts_ms + SCORED_WAIT_MS <= self.watermark_ms:
+            self.counts["scored_expired"] += 1
             return
         self.sequence += 1
         self.rows.add(row, self.sequence)
         self._due_ms = min(self._due_ms, row.ts_ms + SCORED_WAIT_MS)
         for one in self.exposures.of_request(row.user_id, row.request_id, row.anchor_id):
-            one.row = row.row
+            if not one.open & one.negative:  # else its fake negative is told, by the row it had
+                one.row = row.row
 
     def advance(self, now_ms: int) -> None:
         """Move the watermark without an event, never back."""
@@ -115,6 +119,11 @@ class Join:
         due_ms = self.exposures.due_ms()
         self._due_ms = min(due_ms, self.rows.heap[0][0]) if self.rows.heap else due_ms
 
+    def _erased(self, kind: int) -> None:
+        self.counts["erased"] += 1
+        if kind == IMPRESSION:
+            count(self.counts, "erased", self.policy.configured)
+
     def _fire(self) -> None:
         watermark_ms = self.watermark_ms
         while (due := self.exposures.pop_due(watermark_ms)) is not None:
@@ -133,8 +142,7 @@ class Join:
             self.sequence, event.ts_ms, event.anchor_id, request_id, sent.position, sent.surface,
             row if row is not None else shadow, heads,
         )  # fmt: skip
-        for place in _PLACES[_ALL & ~heads]:
-            self.counts[_MASKED[place]] += 1
+        count(self.counts, "masked", ALL & ~heads)
         self.exposures.add(event.user_id, exposure)
         self._catch_up(event.user_id, exposure)
         self._due_ms = min(self._due_ms, self.exposures.due_ms())
@@ -142,7 +150,7 @@ class Join:
     def _catch_up(self, user_id: str, exposure: Exposure) -> None:
         """Apply the actions that overtook their impression, as if they came in order."""
         for action in self.orphans.of_anchor(user_id, exposure.anchor_id, exposure.ts_ms):
-            if exposure.open and self.policy.deadline_ms(exposure) <= action.ts_ms:
+            while exposure.open and self.policy.deadline_ms(exposure) <= action.ts_ms:
                 self._silence(user_id, exposure)
             if action.ts_ms < self.policy.expiry_ms(exposure):
                 self.orphans.take(user_id, action)
@@ -167,15 +175,17 @@ class Join:
         self.dirty.add(user_id)
         before_ms = policy.deadline_ms(exposure)
         see(exposure, action, enters=policy.enters(exposure, action))
-        late = policy.claims(exposure, action) & exposure.negative
+        late = policy.claims(exposure, action) & exposure.negative & ~exposure.open
         if late:
             self.counts["late_positive"] += late.bit_count()
             exposure.negative &= ~late
         if not exposure.open:
             return
-        self._decide(user_id, exposure, policy.positive(exposure) & exposure.open, 1)
+        if positive := policy.positive(exposure) & exposure.open:
+            self._tell_early(user_id, exposure, positive & policy.untold(exposure))
+            self._tell_positive(user_id, exposure, positive)
         if exposure.open and policy.over(exposure):
-            self._decide(user_id, exposure, exposure.open, 0)
+            self._end(user_id, exposure)
         if not exposure.open:
             self.exposures.close(user_id, exposure)
         elif policy.deadline_ms(exposure) < before_ms:
@@ -183,31 +193,72 @@ class Join:
         self._due_ms = min(self._due_ms, self.exposures.due_ms())
 
     def _silence(self, user_id: str, exposure: Exposure) -> None:
-        """Nothing more came in time: all that is open is negative."""
-        self._decide(user_id, exposure, exposure.open, 0)
-        self.exposures.close(user_id, exposure)
-
-    def _decide(self, user_id: str, exposure: Exposure, heads: int, label: int) -> None:
-        """Emit the examples of a verdict, or give the exposure up where there is no row."""
-        if not heads:
-            return
-        if exposure.row is None:
-            self.counts["no_features"] += 1
-            exposure.open = 0
-            return
-        exposure.open &= ~heads
-        if label:
-            exposure.positive |= heads
+        """Nothing more came in time: what is to be told early is told, or all that is open ends."""
+        if untold := self.policy.untold(exposure):
+            self._tell_early(user_id, exposure, untold)
         else:
+            self._end(user_id, exposure)
+        if exposure.open:
+            self.dirty.add(user_id)
+            self.exposures.watch(user_id, exposure)
+        else:
+            self.exposures.close(user_id, exposure)
+
+    def _tell_early(self, user_id: str, exposure: Exposure, heads: int) -> None:
+        """Tell fake negatives; their heads stay open."""
+        if heads and (row := self._row(exposure)) is not None:
             exposure.negative |= heads
-        for place in _PLACES[heads]:
-            self.counts[_OUTCOMES[place][label]] += 1
-            self.examples.append(
-                Example(
-                    place, label, WEIGHT, exposure.row, exposure.ts_ms, user_id, exposure.anchor_id,
-                    exposure.position, exposure.surface,
-                )
-            )  # fmt: skip
+            self._negatives(user_id, exposure, row, heads, fake=True)
+
+    def _tell_positive(self, user_id: str, exposure: Exposure, heads: int) -> None:
+        if (row := self._row(exposure)) is not None:
+            exposure.open &= ~heads
+            exposure.negative &= ~heads
+            exposure.positive |= heads
+            count(self.counts, "positive", heads)
+            for place in PLACES[heads]:
+                self.examples.append(_example(user_id, exposure, row, place, 1, WEIGHT))
+
+    def _end(self, user_id: str, exposure: Exposure) -> None:
+        """The wait is over: what is open is negative, but for what is masked, or was told early."""
+        if (row := self._row(exposure)) is None:
+            return
+        heads = exposure.open
+        expired = heads & exposure.negative
+        masked = heads & ~expired & self.policy.masked(exposure)
+        negative = heads & ~expired & ~masked
+        exposure.open = 0
+        exposure.negative |= negative
+        count(self.counts, "expired", expired)
+        count(self.counts, "masked", masked)
+        self._negatives(user_id, exposure, row, negative, fake=False)
+
+    def _negatives(self, user_id: str, exposure: Exposure, row: bytes, heads: int, *, fake: bool) -> None:
+        """Emit the negatives of a verdict that the share keeps."""
+        share, told = self._negative_share, NAMES["fake_negative" if fake else "negative"]
+        for place in PLACES[heads]:
+            if share < 1 and not kept(share, user_id, exposure.anchor_id, exposure.ts_ms, place):
+                self.counts[NAMES["sampled_out"][place]] += 1
+                continue
+            self.counts[told[place]] += 1
+            self.examples.append(_example(user_id, exposure, row, place, 0, WEIGHT / share, fake=fake))
+
+    def _row(self, exposure: Exposure) -> bytes | None:
+        """The features at a verdict; an open exposure without is given up."""
+        if exposure.row is None and exposure.open:
+            self.counts["no_features"] += 1
+            count(self.counts, "no_features", exposure.open)
+            exposure.open = 0
+        return exposure.row
+
+
+def _example(
+    user_id: str, exposure: Exposure, row: bytes, head: int, label: int, weight: float, *, fake: bool = False
+) -> Example:
+    return Example(
+        head, label, weight, row, exposure.ts_ms, user_id, exposure.anchor_id,
+        exposure.position, exposure.surface, fake,
+    )  # fmt: skip
 
 
 def _request_id(event: UserEvent) -> str | None:

@@ -3,20 +3,25 @@
 Rules
 -----
 - Open exposures are at most `per_user` of a user and `total` in all; the oldest by arrival goes, counted
-  `overflow`. Tombstones have the same bounds apart, so that they push out nothing that still waits; of a
-  user's the first decided goes, of all the one that ends first, counted `forgotten`.
+  `overflow_user` or `overflow_total`, and its open heads `overflow`. Tombstones have the same bounds apart, so that
+  they push out nothing that still waits; of a user's the first decided goes, of all the one that ends first, counted
+  `forgotten`.
 - Heaps hold (time, user, sequence) hints. A hint may be too early or outlived, never too late: whoever makes
   a deadline earlier pushes it again. So what fires, and in which order, depends on the exposures alone.
+- Where hints are more than twice what they stand for, they are made anew: heaps are bounded as exposures are.
 """
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from rtrec.labels.exposure import Exposure
+from rtrec.labels.outcomes import count
 from rtrec.labels.policy import Policy
 
 FAR_MS = 1 << 62
+SPARE_HINTS = 1_024
+"""Hints that a heap may hold beyond twice what it stands for."""
 
 
 class UserExposures:
@@ -70,14 +75,18 @@ class Exposures:
         self._order[exposure.sequence] = user_id
         self.watch(user_id, exposure)
         if len(mine.open) > self._per_user:
-            self._drop_open(user_id, next(iter(mine.open)))
+            self._drop_open(user_id, next(iter(mine.open)), "overflow_user")
         if len(self._order) > self._total:
             sequence, owner = next(iter(self._order.items()))
-            self._drop_open(owner, sequence)
+            self._drop_open(owner, sequence, "overflow_total")
 
     def watch(self, user_id: str, exposure: Exposure) -> None:
         """Note an exposure's deadline, when it is new or has become earlier."""
         heappush(self._deadlines, (self._policy.deadline_ms(exposure), user_id, exposure.sequence))
+        if len(self._deadlines) > 2 * len(self._order) + SPARE_HINTS:
+            opened = ((owner, self.users[owner].open[sequence]) for sequence, owner in self._order.items())
+            self._deadlines = [(self._policy.deadline_ms(one), owner, one.sequence) for owner, one in opened]
+            heapify(self._deadlines)
 
     def close(self, user_id: str, exposure: Exposure) -> None:
         """Turn an exposure whose heads are all decided into a tombstone."""
@@ -133,6 +142,7 @@ class Exposures:
             return 0
         opened = [one for one in mine.open.values() if one.ts_ms <= until_ms]
         for one in opened:
+            count(self._counts, "erased", one.open)
             self._remove_open(user_id, one.sequence)
         for one in [one for one in mine.closed.values() if one.ts_ms <= until_ms]:
             self._remove_closed(user_id, one)
@@ -172,9 +182,14 @@ class Exposures:
         self._closed += 1
         heappush(self._expiries, (self._policy.expiry_ms(exposure), user_id, exposure.sequence))
         self._dirty.add(user_id)
+        if len(self._expiries) > 2 * self._closed + SPARE_HINTS:
+            closed = ((owner, one) for owner, its in self.users.items() for one in its.closed.values())
+            self._expiries = [(self._policy.expiry_ms(one), owner, one.sequence) for owner, one in closed]
+            heapify(self._expiries)
 
-    def _drop_open(self, user_id: str, sequence: int) -> None:
-        self._counts["overflow"] += 1
+    def _drop_open(self, user_id: str, sequence: int, bound: str) -> None:
+        self._counts[bound] += 1
+        count(self._counts, "overflow", self.users[user_id].open[sequence].open)
         self._remove_open(user_id, sequence)
 
     def _remove_open(self, user_id: str, sequence: int) -> None:

@@ -1,34 +1,33 @@
-"""When facts become labels: named, frozen policies.
+"""When facts become labels: what the join asks a policy.
 
-A policy answers questions about an `Exposure` and changes nothing. `positive` and `over` are asked after
-every action, `deadline_ms` says when silence decides: then every head still open is negative.
+Rules
+-----
+- A policy is a frozen value that answers questions about an `Exposure` and changes nothing.
+- `positive` and `over` are asked after every action, `deadline_ms` says when silence speaks. What it says: the heads
+  in `untold` are told as fake negatives, if there are any; else every open head ends, `masked` ones without a label,
+  the others as negatives.
+- Windows are half-open: at its deadline an exposure is decided, and at its expiry actions are no longer its own.
+- A deadline depends on the exposure alone, never on the order in which policies were asked.
 
-`exit_first`
-------------
-- Entry is the first click or view_start; on surfaces that enter by themselves view_start alone.
-- Not entered: at `click_wait_ms` after the impression all is negative, for p is P(label | impression).
-- Entered: click is positive; long_view as soon as `long_view_ms` are watched; gift, comment, follow and
-  share at the first one since the entry.
-- The rest is negative at view_end, `lapse_ms` after the newest sign of the view, or `horizon_ms` after the
-  entry, whichever is first. Windows are half-open: at its deadline an exposure is decided.
-- Actions are its own until `horizon_ms` after the entry, or after the impression while not entered.
+The policies: `exit_first`, `seed`, `fixed_window`, `fast_slow`, a file each; `policies` makes them of settings.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from rtrec.events.schema import CLICK, VIEW_END, VIEW_HEARTBEAT, VIEW_START
-from rtrec.labels.exposure import CLICK_HEAD, ENTRIES, HEAD_OF, LONG_VIEW_HEAD, NEVER, VIEWS, Action, Exposure
-from rtrec.settings import HEADS, Labels
+from rtrec.labels.exposure import CLICK_HEAD, ENTRIES, HEAD_OF, LONG_VIEW_HEAD, VIEWS, Action, Exposure
 
 
-@dataclass(frozen=True, slots=True)
-class ExitFirst:
-    """The policy `exit_first`; see the module's rules. Times in milliseconds, `configured` a set of heads."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy(ABC):
+    """What all policies share: which heads, which actions, what an entry and a long view is.
+
+    configured: a set of heads. Times in milliseconds; auto_surfaces: those that enter by themselves.
+    """
 
     configured: int
-    click_wait_ms: int
     long_view_ms: int
-    lapse_ms: int
     horizon_ms: int
     auto_surfaces: frozenset[str]
 
@@ -52,50 +51,28 @@ class ExitFirst:
             return LONG_VIEW_HEAD if exposure.watched_ms >= self.long_view_ms else 0
         return HEAD_OF[action.type]
 
+    @abstractmethod
     def positive(self, exposure: Exposure) -> int:
         """The heads that the facts make positive."""
-        if exposure.entered_ms == NEVER:
-            return 0
-        heads = CLICK_HEAD
-        if exposure.watched_ms >= self.long_view_ms:
-            heads |= LONG_VIEW_HEAD
-        for head, ts_ms in exposure.acted_ms.items():
-            if ts_ms >= exposure.entered_ms:
-                heads |= head
-        return heads
 
+    @abstractmethod
     def over(self, exposure: Exposure) -> bool:
-        """Whether the facts end the wait: all that is open is negative."""
-        return exposure.ended_ms >= exposure.entered_ms > NEVER
+        """Whether the facts end the wait: what is open ends now."""
 
+    @abstractmethod
     def deadline_ms(self, exposure: Exposure) -> int:
-        """The event time at which, without further facts, all that is open is negative."""
-        entered_ms = exposure.entered_ms
-        if entered_ms == NEVER:
-            return exposure.ts_ms + min(self.click_wait_ms, self.horizon_ms)
-        return min(max(entered_ms, exposure.viewed_ms) + self.lapse_ms, entered_ms + self.horizon_ms)
+        """The event time at which, without further facts, silence speaks."""
 
+    @abstractmethod
     def expiry_ms(self, exposure: Exposure) -> int:
         """The event time from which on actions are not the exposure's; never before the deadline."""
-        since_ms = exposure.ts_ms if exposure.entered_ms == NEVER else exposure.entered_ms
-        return since_ms + self.horizon_ms
 
+    def untold(self, exposure: Exposure) -> int:
+        """The open heads that are yet to be told as fake negatives: none, unless the policy tells early."""
+        del exposure
+        return 0
 
-Policy = ExitFirst
-"""What the join asks; another policy answers the same questions."""
-
-
-def policy_of(settings: Labels) -> Policy:
-    """The policy that the settings name.
-
-    >>> policy_of(Labels()).heads("feed") == 0b111
-    True
-    """
-    return ExitFirst(
-        configured=sum(1 << HEADS.index(head) for head in set(settings.heads)),
-        click_wait_ms=settings.click_wait_ms,
-        long_view_ms=settings.long_view_ms,
-        lapse_ms=settings.lapse_ms,
-        horizon_ms=settings.horizon_ms,
-        auto_surfaces=frozenset(settings.auto_surfaces),
-    )
+    def masked(self, exposure: Exposure) -> int:
+        """The heads that get no label when the wait ends, for the facts leave them undecided."""
+        del exposure
+        return 0

@@ -10,7 +10,7 @@ Rules
   those whose wait is over by then were never looked at. Settling late or early comes to the same.
 - A logged row waits `SCORED_WAIT_MS` of event time from its scoring (the scorer may be hours ahead of the
   events here) and serves every impression of its (user, request, anchor) meanwhile. Bounded per user and
-  in all, the oldest goes, counted `scored_overflow`.
+  in all, the oldest goes, counted `scored_overflow`; whose wait ends is counted `scored_expired`, used or not.
 """
 
 from bisect import bisect_right
@@ -177,7 +177,7 @@ class ScoredRows:
     def expire(self, watermark_ms: int) -> None:
         """Remove the rows whose wait has ended."""
         while self.heap and self.heap[0][0] <= watermark_ms:
-            self._pop()
+            self._counts["scored_expired"] += self._pop()
 
     def erase(self, user_id: str, until_ms: int) -> int:
         """Remove a user's rows up to a time, and say how many."""

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from xxhash import xxh3_64_intdigest
+
 from rtrec.events.schema import Event
 from rtrec.settings import Labels
 
@@ -28,11 +30,15 @@ class Seen:
     position: int | None
     surface: str | None
     heads: dict[str, str]
+    told: set[str] = field(default_factory=set)
     history: list[Any] = field(default_factory=list)
     closed_at: int | None = None
 
     def is_open(self) -> bool:
         return "open" in self.heads.values()
+
+    def opened(self) -> list[str]:
+        return [head for head in HEADS if self.heads[head] == "open"]
 
 
 class Brute:
@@ -58,6 +64,8 @@ class Brute:
             return
         if event.ts_ms <= self.erased.get(event.user_id, 0):
             self.counts["erased"] += 1
+            if event.type == IMPRESSION:
+                self.counts.update(f"{head}/erased" for head in self.s.heads)
         elif event.type == IMPRESSION:
             self.impress(event, row)
         elif event.reversal:
@@ -89,6 +97,7 @@ class Brute:
             self.counts["erased"] += 1
             return
         if row.ts_ms + 1_800_000 <= self.now:
+            self.counts["scored_expired"] += 1
             return
         self.number += 1
         key = row.user_id, row.request_id, row.anchor_id
@@ -102,7 +111,8 @@ class Brute:
             self.logged.remove(min(self.logged, key=lambda one: (one[1].ts_ms, one[1].user_id, one[0])))
             self.counts["scored_overflow"] += 1
         for seen in self.all:
-            if seen.is_open() and (seen.user, seen.request, seen.anchor) == key:
+            waits_for_its_positive = any(seen.heads[head] == "open" for head in seen.told)
+            if seen.is_open() and (seen.user, seen.request, seen.anchor) == key and not waits_for_its_positive:
                 seen.row = row.row
 
     def erase(self, user: str, limit: int) -> None:
@@ -111,6 +121,7 @@ class Brute:
         acts = [one for one in self.waiting if one[2].user_id == user and one[2].ts_ms <= limit]
         rows = [one for one in self.logged if one[1].user_id == user and one[1].ts_ms <= limit]
         self.counts["erased"] += sum(one.is_open() for one in gone) + len(acts) + len(rows)
+        self.counts.update(f"{head}/erased" for one in gone for head in one.opened())
         self.all = [one for one in self.all if one not in gone]
         self.waiting = [one for one in self.waiting if one not in acts]
         self.logged = [one for one in self.logged if one not in rows]
@@ -125,7 +136,9 @@ class Brute:
         self.all = [one for one in self.all if one.is_open() or self.expiry(one) > self.now]
         for one in [one for one in self.waiting if one[0] <= self.now]:
             self.orphan(one)
-        self.logged = [one for one in self.logged if one[1].ts_ms + 1_800_000 > self.now]
+        kept = [one for one in self.logged if one[1].ts_ms + 1_800_000 > self.now]
+        self.counts["scored_expired"] += len(self.logged) - len(kept)
+        self.logged = kept
 
     def impress(self, event: Any, row: bytes | None) -> None:
         self.number += 1
@@ -144,22 +157,25 @@ class Brute:
         self.all.append(seen)
         mine = [one for one in self.all if one.user == seen.user and one.is_open()]
         if len(mine) > self.s.pending_per_user:
-            self.all.remove(mine[0])
-            self.counts["overflow"] += 1
+            self.push_out(mine[0], "overflow_user")
         opened = [one for one in self.all if one.is_open()]
         if len(opened) > self.s.pending_total:
-            self.all.remove(opened[0])
-            self.counts["overflow"] += 1
+            self.push_out(opened[0], "overflow_total")
         self.close(seen)
         mine_too = [one for one in self.waiting if one[2].user_id == seen.user and one[2].anchor_id == seen.anchor]
         for one in sorted(mine_too, key=lambda one: (one[2].ts_ms, one[1])):
             if one[2].ts_ms < seen.ts:
                 continue
-            if seen.is_open() and self.deadline(seen) <= one[2].ts_ms:
+            while seen.is_open() and self.deadline(seen) <= one[2].ts_ms:
                 self.silence(seen)
             if one[2].ts_ms < self.expiry(seen):
                 self.waiting.remove(one)
                 self.apply(seen, one[2])
+
+    def push_out(self, seen: Seen, bound: str) -> None:
+        self.all.remove(seen)
+        self.counts[bound] += 1
+        self.counts.update(f"{head}/overflow" for head in seen.opened())
 
     def owner(self, event: Any) -> Seen | None:
         mine = [
@@ -182,6 +198,11 @@ class Brute:
 
     def deadline(self, seen: Seen) -> int:
         entry = self.entry(seen)
+        if self.s.policy == "fixed_window":
+            return seen.ts + self.s.window_ms
+        if self.s.policy == "fast_slow":
+            untold = set(seen.opened()) - seen.told
+            return seen.ts + min(self.s.fast_ms, self.s.horizon_ms) if untold else self.expiry(seen)
         if entry is None:
             return seen.ts + min(self.s.click_wait_ms, self.s.horizon_ms)
         last: int = max([entry, *(one.ts_ms for one in seen.history if one.type in (START, BEAT, END))])
@@ -189,11 +210,75 @@ class Brute:
 
     def expiry(self, seen: Seen) -> int:
         entry = self.entry(seen)
+        if self.s.policy == "fixed_window":
+            return seen.ts + max(self.s.window_ms, self.s.horizon_ms)
         return (seen.ts if entry is None else entry) + self.s.horizon_ms
 
     def silence(self, seen: Seen) -> None:
-        self.decide(seen, [head for head in HEADS if seen.heads[head] == "open"], 0)
+        if self.s.policy == "fast_slow" and set(seen.opened()) - seen.told:
+            self.tell_early(seen, [head for head in seen.opened() if head not in seen.told])
+        else:
+            self.end(seen)
         self.close(seen)
+
+    def end(self, seen: Seen) -> None:
+        if seen.row is None:
+            self.give_up(seen)
+            return
+        watched, entered = self.watched(seen), self.entry(seen) is not None
+        for head in seen.opened():
+            if self.s.policy == "fast_slow":
+                seen.heads[head] = "expired"
+                self.counts[f"{head}/expired"] += 1
+            elif (
+                self.s.policy == "seed" and head == "long_view" and entered
+                and self.s.short_view_ms < watched < self.s.long_view_ms
+            ):  # fmt: skip
+                seen.heads[head] = "masked"
+                self.counts["long_view/masked"] += 1
+            else:
+                seen.heads[head] = "negative"
+                self.tell_negative(seen, head, "negative")
+
+    def truths(self, seen: Seen) -> set[str]:
+        long_enough = {"long_view"} if self.watched(seen) >= self.s.long_view_ms else set[str]()
+        entry = self.entry(seen)
+        if self.s.policy == "fixed_window":
+            clicked = {"click"} if entry is not None else set[str]()
+            return clicked | long_enough | {SPEAKS[one.type] for one in seen.history if one.type in SPEAKS}
+        if entry is None:
+            return set()
+        return {"click"} | long_enough | {
+            SPEAKS[one.type] for one in seen.history if one.type in SPEAKS and one.ts_ms >= entry
+        }  # fmt: skip
+
+    def tell_early(self, seen: Seen, heads: list[str]) -> None:
+        if seen.row is None:
+            self.give_up(seen)
+            return
+        for head in heads:
+            seen.told.add(head)
+            self.tell_negative(seen, head, "fake_negative")
+
+    def tell_negative(self, seen: Seen, head: str, outcome: str) -> None:
+        parts = [str(HEADS.index(head)), str(seen.ts), seen.user, seen.anchor]
+        chance = xxh3_64_intdigest("\0".join(parts).encode()) / 2**64
+        if chance >= self.s.negative_share:
+            self.counts[f"{head}/sampled_out"] += 1
+        else:
+            self.counts[f"{head}/{outcome}"] += 1
+            self.tell(seen, head, 0, 1 / self.s.negative_share, outcome == "fake_negative")
+
+    def tell(self, seen: Seen, head: str, label: int, weight: float, fake: bool) -> None:
+        self.examples.append((
+            HEADS.index(head), label, weight, seen.row, seen.ts, seen.user, seen.anchor, seen.position,
+            seen.surface, fake,
+        ))  # fmt: skip
+
+    def give_up(self, seen: Seen) -> None:
+        self.counts["no_features"] += 1
+        self.counts.update(f"{head}/no_features" for head in seen.opened())
+        seen.heads = dict.fromkeys(HEADS, "given up")
 
     def apply(self, seen: Seen, event: Any) -> None:
         self.counts["joined"] += 1
@@ -207,27 +292,22 @@ class Brute:
             if seen.heads[head] == "negative" and claims.get(head, SPEAKS.get(event.type) == head):
                 seen.heads[head] = "late"
                 self.counts["late_positive"] += 1
+        if not seen.is_open():
+            return
+        true = [head for head in seen.opened() if head in self.truths(seen)]
+        if self.s.policy == "fast_slow" and (early := [head for head in true if head not in seen.told]):
+            self.tell_early(seen, early)
+        if true and seen.row is None and seen.is_open():
+            self.give_up(seen)
+        for head in true if seen.is_open() else ():
+            seen.heads[head] = "positive"
+            self.counts[f"{head}/positive"] += 1
+            self.tell(seen, head, 1, 1.0, False)
         entry = self.entry(seen)
-        if not seen.is_open() or entry is None:
-            return
-        acted = {SPEAKS[one.type] for one in seen.history if one.type in SPEAKS and one.ts_ms >= entry}
-        true = {"click"} | ({"long_view"} if long_enough else set()) | acted
-        self.decide(seen, [head for head in HEADS if seen.heads[head] == "open" and head in true], 1)
-        if any(one.type == END and one.ts_ms >= entry for one in seen.history):
-            self.decide(seen, [head for head in HEADS if seen.heads[head] == "open"], 0)
+        left = entry is not None and any(one.type == END and one.ts_ms >= entry for one in seen.history)
+        if seen.is_open() and left and self.s.policy in ("exit_first", "seed"):
+            self.end(seen)
         self.close(seen)
-
-    def decide(self, seen: Seen, heads: list[str], label: int) -> None:
-        if heads and seen.row is None:
-            self.counts["no_features"] += 1
-            seen.heads = dict.fromkeys(HEADS, "given up")
-            return
-        for head in heads:
-            seen.heads[head] = "positive" if label else "negative"
-            self.counts[f"{head}/{seen.heads[head]}"] += 1
-            self.examples.append((
-                HEADS.index(head), label, 1.0, seen.row, seen.ts, seen.user, seen.anchor, seen.position, seen.surface,
-            ))  # fmt: skip
 
     def close(self, seen: Seen) -> None:
         if seen.is_open() or seen.closed_at is not None:

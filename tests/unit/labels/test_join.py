@@ -124,7 +124,7 @@ def test_open_exposures_are_bounded() -> None:
         [impression(at, user_id=f"u{at}") for at in range(5)], 90 * S, Labels(heads=("click",), pending_total=2)
     )
     assert [one.ts_ms - T0 for one in in_all.examples] == [3, 4]
-    assert (per_user.counts["overflow"], in_all.counts["overflow"]) == (2, 3)
+    assert (per_user.counts["overflow_user"], in_all.counts["overflow_total"]) == (2, 3)
 
 
 def test_deadlines_fire_by_time_then_user_then_arrival() -> None:

@@ -14,11 +14,17 @@ from rtrec.stages.label import LabelState, canonical, erase, label, scored, tick
 from tests.unit.labels.brute import Brute
 from tests.unit.labels.label_streams import Step, random_steps, shaken_crowd
 
+NAMES = ("exit_first", "seed", "fixed_window", "fast_slow")
 policies = st.builds(
     Labels,
+    policy=st.sampled_from(NAMES),
     heads=st.lists(st.sampled_from(HEADS), min_size=1, unique=True).map(tuple),
     click_wait_ms=st.sampled_from([3_000, 30_000, 90_000]),
     long_view_ms=st.just(3_000),
+    short_view_ms=st.just(1_000),
+    window_ms=st.sampled_from([2_000, 30_000, 300_000]),
+    fast_ms=st.sampled_from([0, 3_000, 300_000]),
+    negative_share=st.sampled_from([1.0, 1.0, 0.5]),
     lapse_ms=st.sampled_from([2_000, 20_000]),
     horizon_ms=st.sampled_from([20_000, 200_000]),
     auto_surfaces=st.just(("push",)),

@@ -13,7 +13,7 @@ from rtrec.events.schema import (
     VIEW_HEARTBEAT,
     VIEW_START,
 )
-from rtrec.labels.policy import policy_of
+from rtrec.labels.policies import policy_of
 from rtrec.settings import HEADS, Labels
 from rtrec.stages.label import LabelState, label, tick
 from tests.unit.labels.label_streams import T0, Input, action, impression
