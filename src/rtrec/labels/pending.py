@@ -65,6 +65,10 @@ class Exposures:
         deadline_ms = self._deadlines[0][0] if self._deadlines else FAR_MS
         return min(deadline_ms, self._expiries[0][0] if self._expiries else FAR_MS)
 
+    def hints(self) -> int:
+        """How many times are remembered, outlived ones included."""
+        return len(self._deadlines) + len(self._expiries)
+
     def add(self, user_id: str, exposure: Exposure) -> None:
         """Take a new exposure; the oldest goes where too many are open."""
         mine = self._link(user_id, exposure)

@@ -1,96 +1,35 @@
 """LABEL against a brute-force oracle, under any cut into micro-batches, and its coverage of a shaken stream."""
 
 from collections import Counter
+from random import Random
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from rtrec.labels.exposure import Example
+from rtrec.events.schema import COMMENT, GIFT, SHARE, VIEW_END, VIEW_HEARTBEAT, VIEW_START
+from rtrec.labels import pending
+from rtrec.labels.exposure import VIEWS, Example
 from rtrec.settings import HEADS, Labels
-from rtrec.stages.control import ERASED_AHEAD_MS
-from rtrec.stages.label import LabelState, canonical, erase, label, scored, tick
+from rtrec.stages.label import LabelState, canonical, label, tick
 from tests.unit.labels.brute import Brute
-from tests.unit.labels.label_streams import Step, random_steps, shaken_crowd
-
-NAMES = ("exit_first", "seed", "fixed_window", "fast_slow")
-policies = st.builds(
-    Labels,
-    policy=st.sampled_from(NAMES),
-    heads=st.lists(st.sampled_from(HEADS), min_size=1, unique=True).map(tuple),
-    click_wait_ms=st.sampled_from([3_000, 30_000, 90_000]),
-    long_view_ms=st.just(3_000),
-    short_view_ms=st.just(1_000),
-    window_ms=st.sampled_from([2_000, 30_000, 300_000]),
-    fast_ms=st.sampled_from([0, 3_000, 300_000]),
-    negative_share=st.sampled_from([1.0, 1.0, 0.5]),
-    lapse_ms=st.sampled_from([2_000, 20_000]),
-    horizon_ms=st.sampled_from([20_000, 200_000]),
-    auto_surfaces=st.just(("push",)),
-    pending_per_user=st.sampled_from([1, 4, 40]),
-    pending_total=st.sampled_from([1, 6, 60]),
-)
-streams = st.integers(0, 2**32).map(random_steps)
-
-
-class Host:
-    """A stage host that keeps what effects write, and may start anew from it between turns."""
-
-    def __init__(self, policy: Labels) -> None:
-        self.policy = policy
-        self.items: dict[str, bytes] = {}
-        self.state = LabelState(policy)
-        self.examples: list[Example] = []
-        self.counts: Counter[str] = Counter()
-
-    def turn(self, what: str, inputs: list[Any]) -> None:
-        if what == "event":
-            self._keep(label(self.state, inputs))
-        elif what == "scored":
-            self._keep(scored(self.state, inputs))
-        for user_id, at_ms in inputs if what in ("tick", "erase") else ():
-            erased_ms = at_ms - ERASED_AHEAD_MS
-            self._keep(tick(self.state, at_ms) if what == "tick" else erase(self.state, user_id, erased_ms))
-
-    def _keep(self, done: tuple[Any, list[Example]]) -> None:
-        effects, examples = done
-        for key, value in effects.writes.puts.items():
-            if value is None:
-                del self.items[key]
-            else:
-                self.items[key] = value
-        self.examples += examples
-        self.counts.update(effects.counts)
-
-    def restart(self) -> None:
-        self.state = LabelState(self.policy)
-        self.state.load(reversed(self.items.items()))
-
-
-def run(policy: Labels, stream: list[Step], cuts: set[int] | None) -> Host:
-    """Feed a stream: at each cut a turn ends and the host restarts; with None each input is a turn of its own."""
-    host = Host(policy)
-    batch: list[Any] = []
-    for place, (what, value) in enumerate(stream):
-        batch.append(value)
-        last = place + 1 == len(stream) or stream[place + 1][0] != what
-        if last or cuts is None or place in cuts:
-            host.turn(what, batch)
-            batch = []
-        if cuts and place in cuts:
-            host.restart()
-    return host
+from tests.unit.labels.hosted import NAMES, numbers, run, streams
+from tests.unit.labels.label_streams import T0, Input, Step, action, impression, shaken_crowd
 
 
 def as_tuples(examples: list[Example]) -> list[tuple[Any, ...]]:
     return [msgspec.structs.astuple(one) for one in examples]
 
 
-@given(policies, streams)
-@settings(max_examples=400, deadline=None)
-def test_the_join_equals_a_brute_force_oracle(policy: Labels, stream: list[Step]) -> None:
+@pytest.mark.parametrize("name", NAMES)
+@given(numbers, streams)
+@settings(max_examples=150, deadline=None)
+def test_the_join_equals_a_brute_force_oracle(name: str, of: Labels, stream: list[Step]) -> None:
     """The same examples in the same order and the same counts, bounds, erasures and reordering included."""
+    policy = replace(of, policy=name)
     brute = Brute(policy)
     for what, value in stream:
         if what == "event":
@@ -106,14 +45,57 @@ def test_the_join_equals_a_brute_force_oracle(policy: Labels, stream: list[Step]
     assert +host.counts == +brute.counts
 
 
-@given(policies, streams, st.sets(st.integers(0, 120), max_size=20))
-@settings(max_examples=200, deadline=None)
-def test_batch_boundaries_and_restarts_leave_no_trace(policy: Labels, stream: list[Step], cuts: set[int]) -> None:
+@pytest.mark.parametrize("name", NAMES)
+@given(numbers, streams, st.sets(st.integers(0, 120), max_size=20))
+@settings(max_examples=75, deadline=None)
+def test_batch_boundaries_and_restarts_leave_no_trace(
+    name: str, of: Labels, stream: list[Step], cuts: set[int]
+) -> None:
     """However a stream is cut, and wherever the state is stored and loaded, examples and stored bytes are equal."""
+    policy = replace(of, policy=name)
     whole, cut, single = run(policy, stream, set()), run(policy, stream, cuts), run(policy, stream, None)
     assert cut.examples == whole.examples == single.examples
     assert list(canonical(cut.items.items())) == list(canonical(whole.items.items()))
     assert list(canonical(single.items.items())) == list(canonical(whole.items.items()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(numbers, streams)
+@settings(max_examples=40, deadline=None)
+def test_hints_made_anew_leave_no_trace(name: str, of: Labels, stream: list[Step]) -> None:
+    """When a heap of hints is made anew changes neither what fires nor in which order."""
+    policy = replace(of, policy=name)
+    seldom = run(policy, stream, set())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pending, "SPARE_HINTS", 0)
+        often = run(policy, stream, set())
+    assert (often.examples, often.counts, often.items) == (seldom.examples, seldom.counts, seldom.items)
+
+
+within = st.builds(
+    lambda kind, at_ms, watch_ms: action(kind, at_ms, **({"watch_ms": watch_ms} if kind in VIEWS else {})),
+    st.sampled_from([VIEW_HEARTBEAT, GIFT, COMMENT, SHARE]), st.integers(1_000, 19_000), st.sampled_from([0, 15_000]),
+)  # fmt: skip
+"""What may follow an entry before any deadline."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(st.lists(within, max_size=8), st.booleans(), st.randoms(use_true_random=False))
+@settings(max_examples=75, deadline=None)
+def test_before_any_deadline_the_order_of_arrival_does_not_matter(
+    name: str, after: list[Input], left: bool, of: Random
+) -> None:
+    """An impression and its actions give the same examples in every order; but a view's end ends exit_first's wait."""
+    policy = Labels(policy=name, heads=HEADS, long_view_ms=30_000)  # type: ignore[arg-type]  # a name of the four
+    inputs = [impression(), action(VIEW_START, 1_000), *after]
+    if left and name in ("fixed_window", "fast_slow"):
+        inputs.append(action(VIEW_END, 19_500, watch_ms=15_000))
+    shuffled = of.sample(inputs, len(inputs))
+    in_order, in_disorder = (
+        run(policy, [*(("event", one) for one in some), ("tick", ("u", T0 + 9_000_000))], None)
+        for some in (sorted(inputs, key=lambda one: one[0].ts_ms), shuffled)
+    )
+    assert sorted(as_tuples(in_order.examples)) == sorted(as_tuples(in_disorder.examples))
 
 
 def test_nearly_all_actions_are_joined_though_one_percent_is_lost_and_five_reordered() -> None:

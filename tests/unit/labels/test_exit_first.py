@@ -15,22 +15,13 @@ from rtrec.events.schema import (
 )
 from rtrec.labels.policies import policy_of
 from rtrec.settings import HEADS, Labels
-from rtrec.stages.label import LabelState, label, tick
-from tests.unit.labels.label_streams import T0, Input, action, impression
+from tests.unit.labels.label_streams import Input, action, impression
+from tests.unit.labels.verdicts import verdicts
 
 ALL_HEADS = Labels(heads=HEADS, auto_surfaces=("push",))
 S = 1_000
 CLICKED = [impression(), action(CLICK, 2 * S)]
 VIEWING = [*CLICKED, action(VIEW_START, 3 * S)]
-
-
-def verdicts(inputs: list[Input], until_ms: int = 0, policy: Labels = ALL_HEADS) -> str:
-    """`+` and `-` per decided head in the order of the examples, after an optional tick."""
-    state = LabelState(policy)
-    _, examples = label(state, inputs)
-    if until_ms:
-        examples += tick(state, T0 + until_ms)[1]
-    return " ".join(HEADS[one.head] + "-+"[one.label] for one in examples)
 
 
 NO_CLICK = "click- long_view- gift- comment- follow- share-"
@@ -83,22 +74,22 @@ CASES = {
 @pytest.mark.parametrize(("inputs", "until_ms", "expected"), CASES.values(), ids=CASES.keys())
 def test_exit_first_decides(inputs: list[Input], until_ms: int, expected: str) -> None:
     """Each rule of exit_first gives the labels it says, when it says."""
-    assert verdicts(inputs, until_ms) == expected
+    assert verdicts(ALL_HEADS, inputs, until_ms) == expected
 
 
 def test_a_view_is_judged_within_the_horizon_of_its_entry() -> None:
     """Heartbeats for ever do not keep an exposure open: 30 minutes after the entry the rest is negative."""
     beats = [action(VIEW_HEARTBEAT, at * S, watch_ms=0) for at in range(60, 1_802, 60)]
-    assert verdicts([*VIEWING, *beats], 1_802 * S - 1) == "click+"
-    assert verdicts([*VIEWING, *beats], 1_802 * S) == f"click+ {LEFT}"
+    assert verdicts(ALL_HEADS, [*VIEWING, *beats], 1_802 * S - 1) == "click+"
+    assert verdicts(ALL_HEADS, [*VIEWING, *beats], 1_802 * S) == f"click+ {LEFT}"
 
 
 def test_heads_not_configured_are_masked() -> None:
     """Only configured heads become examples."""
-    assert verdicts([impression()], 60 * S, Labels(heads=("gift",))) == "gift-"
+    assert verdicts(Labels(heads=("gift",)), [impression()], 60 * S) == "gift-"
     assert policy_of(Labels(heads=("gift", "click"))).heads(None) == 0b101
 
 
 def test_a_deadline_that_moves_up_is_kept() -> None:
     """With a lapse shorter than the click's wait, an entry's deadline lies before the one it replaces."""
-    assert verdicts(CLICKED, 7 * S, Labels(lapse_ms=5 * S)) == "click+ long_view- gift-"
+    assert verdicts(Labels(lapse_ms=5 * S), CLICKED, 7 * S) == "click+ long_view- gift-"
