@@ -26,7 +26,7 @@ def as_tuples(examples: list[Example]) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(numbers, streams)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_join_equals_a_brute_force_oracle(name: str, of: Labels, stream: list[Step]) -> None:
     """The same examples in the same order and the same counts, bounds, erasures and reordering included."""
     policy = replace(of, policy=name)
@@ -47,7 +47,7 @@ def test_the_join_equals_a_brute_force_oracle(name: str, of: Labels, stream: lis
 
 @pytest.mark.parametrize("name", NAMES)
 @given(numbers, streams, st.sets(st.integers(0, 120), max_size=20))
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_batch_boundaries_and_restarts_leave_no_trace(
     name: str, of: Labels, stream: list[Step], cuts: set[int]
 ) -> None:
@@ -61,7 +61,7 @@ def test_batch_boundaries_and_restarts_leave_no_trace(
 
 @pytest.mark.parametrize("name", NAMES)
 @given(numbers, streams)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_hints_made_anew_leave_no_trace(name: str, of: Labels, stream: list[Step]) -> None:
     """When a heap of hints is made anew changes neither what fires nor in which order."""
     policy = replace(of, policy=name)
@@ -81,7 +81,7 @@ within = st.builds(
 
 @pytest.mark.parametrize("name", NAMES)
 @given(st.lists(within, max_size=8), st.booleans(), st.randoms(use_true_random=False))
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_before_any_deadline_the_order_of_arrival_does_not_matter(
     name: str, after: list[Input], left: bool, of: Random
 ) -> None:

@@ -28,7 +28,7 @@ def pending_heads(host: Host, *, told: bool = False) -> Counter[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(numbers, streams)
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_every_impression_ends_once_for_every_head(name: str, of: Labels, stream: list[Step]) -> None:
     """Impressions = the sum over ends + what is open, at any moment; fast_slow's early negatives stand beside."""
     policy = replace(of, policy=name)
