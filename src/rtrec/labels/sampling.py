@@ -16,7 +16,7 @@ _ALL = 1 << 64
 def kept(share: float, user_id: str, anchor_id: str, ts_ms: int, head: int) -> bool:
     """Whether this negative is among the `share` (0 … 1) that is told; head: place in `settings.HEADS`.
 
-    >>> [kept(1.0, "u", "a", 5, 0), kept(0.5, "u", "a", 5, 0), kept(0.5, "u", "a", 5, 0) == kept(0.5, "u", "a", 6, 0)]
-    [True, True, False]
+    >>> kept(1.0, "u", "a", 5, 0), [kept(0.5, "u", "a", ts_ms, 0) for ts_ms in range(6)]
+    (True, [False, False, True, False, True, False])
     """
     return xxh3_64_intdigest(f"{head}\x00{ts_ms}\x00{user_id}\x00{anchor_id}".encode()) < share * _ALL
