@@ -275,8 +275,9 @@ def _faults_of_meaning(settings: Settings) -> list[str]:
     exponents = settings.ranking.exponents
     faults += [_not_among("ranking.exponents", HEADS, head) for head in exponents if head not in HEADS]
     faults += [*_faults_of_attributes(settings), *_faults_of_zone(settings.features.zone)]
-    cluster = bool(settings.kafka.bootstrap)
-    return [*faults, *river_spec.faults(settings.learner, on_cluster=cluster, weighted=False)]
+    cluster, labels = bool(settings.kafka.bootstrap), settings.labels
+    weighted = labels.negative_share < 1 or labels.policy == "fast_slow"
+    return [*faults, *river_spec.faults(settings.learner, on_cluster=cluster, weighted=weighted)]
 
 
 def _faults_of_attributes(settings: Settings) -> Iterator[str]:
