@@ -119,7 +119,7 @@ def warm(weights: NDArray[np.float64], n: float = 0.0) -> NDArray[np.float64]:
 
 
 @njit(cache=True, nogil=True)
-def _weight(z: float, n: float, l1: float, policy: FtrlPolicy) -> float:
+def weight_of(z: float, n: float, l1: float, policy: FtrlPolicy) -> float:
     """w of a stored pair. No step size at all (beta = l2 = 0 and g² underflowed) is a weight of 0."""
     if math.copysign(1.0, n) < 0.0:
         return z
@@ -130,7 +130,7 @@ def _weight(z: float, n: float, l1: float, policy: FtrlPolicy) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _stepped(z: float, n: float, w: float, g: float, policy: FtrlPolicy) -> tuple[float, float]:
+def stepped(z: float, n: float, w: float, g: float, policy: FtrlPolicy) -> tuple[float, float]:
     """The stored pair (z, n), whose weight is `w`, after the gradient `g`."""
     if g == 0.0:
         return z, n
@@ -142,12 +142,14 @@ def _stepped(z: float, n: float, w: float, g: float, policy: FtrlPolicy) -> tupl
 
 
 @njit(cache=True, nogil=True)
-def _clipped(g: float, clip: float) -> float:
+def clipped(g: float, clip: float) -> float:
+    """A gradient within the bound."""
     return min(max(g, -clip), clip)
 
 
 @njit(cache=True, nogil=True)
-def _sigmoid(logit: float) -> float:
+def sigmoid(logit: float) -> float:
+    """p, without overflow."""
     if logit >= 0.0:
         return 1.0 / (1.0 + math.exp(-logit))
     grown = math.exp(logit)
@@ -199,6 +201,30 @@ def _gather(
 
 
 @njit(cache=True, nogil=True)
+def learn_row(
+    pairs: NDArray[np.float64], h: int, policy: FtrlPolicy, slots: NDArray[np.integer], x: NDArray[np.float64],
+    w: NDArray[np.float64], found: int, bias: float, y: float, weight: float, fake: bool,  # noqa: FBT001
+) -> tuple[float, float]:  # fmt: skip
+    """Learn one example, of `found` different slots; its p from before, and the gradient of its intercept.
+
+    w: room for the slots' weights. bias: the intercept, which the caller steps.
+    """
+    logit = bias
+    for k in range(found):
+        j = slots[k]
+        w[k] = weight_of(pairs[j, h, 0], pairs[j, h, 1], policy.l1, policy)
+        logit += w[k] * x[k]
+    p = sigmoid(logit)
+    slope = (p - y) * weight
+    if fake:
+        slope *= 1.0 - p
+    for k in range(found):
+        j, step = slots[k], clipped(slope * x[k], policy.clip)
+        pairs[j, h, 0], pairs[j, h, 1] = stepped(pairs[j, h, 0], pairs[j, h, 1], w[k], step, policy)
+    return p, clipped(slope, policy.clip)
+
+
+@njit(cache=True, nogil=True)
 def learn(
     state: FtrlState,
     policy: FtrlPolicy,
@@ -220,21 +246,9 @@ def learn(
     for i in range(rows):
         h = head[i]
         found = _gather(state, policy, index[i], value[i], slots, x)
-        bias = _weight(intercept[h, 0], intercept[h, 1], 0.0, policy)
-        logit = bias
-        for k in range(found):
-            j = slots[k]
-            w[k] = _weight(pairs[j, h, 0], pairs[j, h, 1], policy.l1, policy)
-            logit += w[k] * x[k]
-        p[i] = _sigmoid(logit)
-        slope = (p[i] - y[i]) * weight[i]
-        if fake[i]:
-            slope *= 1.0 - p[i]
-        step = _clipped(slope, policy.clip)
-        intercept[h, 0], intercept[h, 1] = _stepped(intercept[h, 0], intercept[h, 1], bias, step, policy)
-        for k in range(found):
-            j, step = slots[k], _clipped(slope * x[k], policy.clip)
-            pairs[j, h, 0], pairs[j, h, 1] = _stepped(pairs[j, h, 0], pairs[j, h, 1], w[k], step, policy)
+        bias = weight_of(intercept[h, 0], intercept[h, 1], 0.0, policy)
+        p[i], slope = learn_row(pairs, h, policy, slots, x, w, found, bias, y[i], weight[i], fake[i])
+        intercept[h, 0], intercept[h, 1] = stepped(intercept[h, 0], intercept[h, 1], bias, slope, policy)
     return p
 
 
@@ -262,7 +276,7 @@ def derive(pairs: NDArray[np.float64], slots: NDArray[np.int64], l1: float, poli
     w = np.empty((slots.size, heads))
     for i in range(slots.size):
         for h in range(heads):
-            w[i, h] = _weight(pairs[slots[i], h, 0], pairs[slots[i], h, 1], l1, policy)
+            w[i, h] = weight_of(pairs[slots[i], h, 0], pairs[slots[i], h, 1], l1, policy)
     return w
 
 
