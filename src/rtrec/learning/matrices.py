@@ -84,11 +84,12 @@ def series_like(given: Any, values: NDArray[np.bool_], name: Hashable) -> Any:
     return dataframe.to_native_series(values, name=name, like=dataframe.into_frame(given))  # type: ignore[arg-type]
 
 
-def refuse(what: str, value: object, expected: str = "a finite number") -> NoReturn:
-    """Raise the ValueError that says so."""
+def refuse(what: str, value: object, expected: str | None = None) -> NoReturn:
+    """Raise the ValueError that names what was given, the value and what was expected: a finite number, if not told."""
     got = value.item() if isinstance(value, np.generic) else value
-    if isinstance(got, float) and LARGEST < abs(got) < np.inf:
-        expected = f"at most ±{LARGEST:g}"
+    if expected is None:
+        finite = isinstance(got, float) and abs(got) < np.inf
+        expected = f"at most ±{LARGEST:g}" if finite else "a finite number"
     raise ValueError(f"{what}: expected {expected}, got {got!r}")
 
 
