@@ -160,7 +160,7 @@ class FTRLClassifier(base.MiniBatchClassifier):
         )
         return p
 
-    def _slots_of(self, rows: Rows, *, add: bool) -> NDArray[np.int64]:
+    def _slots_of(self, rows: Rows, *, add: bool) -> NDArray[np.int32]:
         """The slot of every entry."""
         if isinstance(rows.columns, np.ndarray):
             slots = self._names.of_columns(rows.columns, add=add)

@@ -40,7 +40,7 @@ def _step(
     intercept: NDArray[np.float64],
     fixed: NDArray[np.float64],
     policy: FtrlPolicy,
-    slots: NDArray[np.int64],
+    slots: NDArray[np.integer],
     x: NDArray[np.float64],
     w: NDArray[np.float64],
     found: int,
@@ -103,11 +103,21 @@ def predict_names(
 
 
 @njit(cache=True, nogil=True)
+def look_up(table: NDArray[np.int32], columns: NDArray[np.integer], slots: NDArray[np.int32]) -> int:
+    """Write the slot of every column, one below what the table holds; how many are unknown, −1."""
+    unknown = 0
+    for k in range(columns.size):
+        slots[k] = table[columns[k]] - 1
+        unknown += slots[k] < 0
+    return unknown
+
+
+@njit(cache=True, nogil=True)
 def _summed(
-    index: NDArray[np.int64],
+    index: NDArray[np.int32],
     value: NDArray[np.float64],
     row: tuple[int, int],
-    slots: NDArray[np.int64],
+    slots: NDArray[np.int32],
     x: NDArray[np.float64],
     places: NDArray[np.int64],
 ) -> int:
@@ -148,7 +158,7 @@ def learn_sparse(
     intercept: NDArray[np.float64],
     fixed: NDArray[np.float64],
     starts: NDArray[np.int64],
-    index: NDArray[np.int64],
+    index: NDArray[np.int32],
     value: NDArray[np.float64],
     y: NDArray[np.float64],
     weight: NDArray[np.float64],
@@ -156,7 +166,7 @@ def learn_sparse(
     """Learn rows in order; row i is the entries starts[i] … starts[i + 1] − 1 of `index` and `value`."""
     policy = _policy(fixed)
     longest, places = _table(starts)
-    slots, x, w = np.empty(longest, np.int64), np.empty(longest), np.empty(longest)
+    slots, x, w = np.empty(longest, np.int32), np.empty(longest), np.empty(longest)
     for i in range(starts.size - 1):
         found = _summed(index, value, (starts[i], starts[i + 1]), slots, x, places)
         _step(pairs, intercept, fixed, policy, slots, x, w, found, y[i], weight[i])
@@ -168,13 +178,13 @@ def predict_sparse(
     intercept: NDArray[np.float64],
     fixed: NDArray[np.float64],
     starts: NDArray[np.int64],
-    index: NDArray[np.int64],
+    index: NDArray[np.int32],
     value: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """p of rows, as they are learned by `learn_sparse`."""
     policy = _policy(fixed)
     longest, places = _table(starts)
-    slots, x = np.empty(longest, np.int64), np.empty(longest)
+    slots, x = np.empty(longest, np.int32), np.empty(longest)
     p = np.empty(starts.size - 1)
     for i in range(p.size):
         found = _summed(index, value, (starts[i], starts[i + 1]), slots, x, places)

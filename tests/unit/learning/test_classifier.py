@@ -63,20 +63,20 @@ def test_is_a_binary_classifier_that_takes_batches() -> None:
 def test_works_at_the_end_of_a_pipeline(many: bool) -> None:
     """Scaler and model learn together, one by one or by batches, and tell a separable stream apart."""
     rng = np.random.default_rng(8)
-    X = pd.DataFrame(rng.normal((5.0, -3.0), (2.0, 0.1), (600, 2)), columns=["a", "b"])
-    y = (X["a"] - 5.0) / 2.0 > (X["b"] + 3.0) / 0.1
+    table = pd.DataFrame(rng.normal((5.0, -3.0), (2.0, 0.1), (600, 2)), columns=["a", "b"])
+    y = (table["a"] - 5.0) / 2.0 > (table["b"] + 3.0) / 0.1
     pipeline = preprocessing.StandardScaler() | FTRLClassifier(alpha=1.0, l1=0.0)
     if many:
         for at in range(0, 600, 50):
-            pipeline.learn_many(X[at : at + 50], y[at : at + 50])
+            pipeline.learn_many(table[at : at + 50], y[at : at + 50])
     else:
-        for x, label in zip(X.to_dict("records"), y.tolist(), strict=True):
+        for x, label in zip(table.to_dict("records"), y.tolist(), strict=True):
             pipeline.learn_one(x, label)
-    said = pipeline.predict_many(X)
+    said = pipeline.predict_many(table)
     assert (said == y).mean() > 0.95
-    assert said.index.equals(X.index)
+    assert said.index.equals(table.index)
     assert said.name == (y.name if many else None)
-    assert [pipeline.predict_one(x) for x in X[:50].to_dict("records")] == said[:50].tolist()
+    assert [pipeline.predict_one(x) for x in table[:50].to_dict("records")] == said[:50].tolist()
 
 
 def test_names_are_exact() -> None:
@@ -134,12 +134,12 @@ def test_many_sparse_rows_are_a_loop_of_ones(rows: list[Example], parameters: di
     """Bit for bit, wherever a batch ends: predictions before, state after."""
     one, many = FTRLClassifier(**parameters), FTRLClassifier(**parameters)
     for part in (rows[:cut], rows[cut:]):
-        X = matrix(part)
-        said = many.predict_proba_many(X)
+        table = matrix(part)
+        said = many.predict_proba_many(table)
         assert said[True].tolist() == [one.predict_proba_one(summed(row))[True] for row, _, _ in part]
         for row, y, w in part:
             one.learn_one(summed(row), y, w=w)
-        many.learn_many(X, [y for _, y, _ in part], [w for _, _, w in part])
+        many.learn_many(table, [y for _, y, _ in part], [w for _, _, w in part])
         assert state(one) == state(many)
 
 
@@ -153,26 +153,26 @@ def test_many_rows_of_a_frame_are_a_loop_of_ones(
 ) -> None:
     """Bit for bit, in the order of the frame's columns; what is said has the frame's index."""
     one, many = FTRLClassifier(**parameters), FTRLClassifier(**parameters)
-    X = pd.DataFrame([row[:4] for row in values], columns=columns, index=np.arange(len(values)) * 3)
+    table = pd.DataFrame([row[:4] for row in values], columns=columns, index=np.arange(len(values)) * 3)
     y = pd.Series([row[4] for row in values], name="clicked")
-    rows = X.to_dict("records")
+    rows = table.to_dict("records")
     for x, label in zip(rows, y.tolist(), strict=True):
         one.learn_one(x, label, w=0.7)
-    many.learn_many(X, y, 0.7)
+    many.learn_many(table, y, 0.7)
     assert state(one) == state(many)
-    said = many.predict_proba_many(X)
+    said = many.predict_proba_many(table)
     assert said[True].tolist() == [one.predict_proba_one(x)[True] for x in rows]
-    assert said.index.equals(X.index)
-    assert many.predict_many(X).tolist() == [one.predict_one(x) for x in rows]
-    assert many.predict_many(X).name == "clicked"
+    assert said.index.equals(table.index)
+    assert many.predict_many(table).tolist() == [one.predict_one(x) for x in rows]
+    assert many.predict_many(table).name == "clicked"
 
 
 def test_a_column_beyond_the_table_is_found_all_the_same() -> None:
     """Wide matrices, of hashed columns, take the way through the dictionary."""
     high = 2**30
-    X = sparse.csr_matrix(([1.0, 2.0, 1.0], [high, 5, high], [0, 2, 3]), shape=(2, high + 1))
+    table = sparse.csr_matrix(([1.0, 2.0, 1.0], [high, 5, high], [0, 2, 3]), shape=(2, high + 1))
     one, many = FTRLClassifier(l1=0.0), FTRLClassifier(l1=0.0)
-    many.learn_many(X, [1, 0])
+    many.learn_many(table, [1, 0])
     one.learn_one({high: 1.0, 5: 2.0}, 1)
     one.learn_one({high: 1.0}, 0)
     assert many.weights == one.weights
@@ -206,14 +206,14 @@ def test_a_refused_row_refuses_all_of_them(bad: float, form: str) -> None:
     """Rows before it, too; feature and row are named."""
     model = learned()
     values = np.array([[1.0, 2.0, 0.5], [1.0, bad, 3.0]])
-    X = sparse.csr_matrix(values) if form == "csr" else pd.DataFrame(values, columns=["a", "new", "c"])
-    sound = sparse.csr_matrix(values[:1]) if form == "csr" else X[:1]
+    table = sparse.csr_matrix(values) if form == "csr" else pd.DataFrame(values, columns=["a", "new", "c"])
+    sound = sparse.csr_matrix(values[:1]) if form == "csr" else table[:1]
     before = pickle.dumps(model)
     name = "1" if form == "csr" else "'new'"
     with pytest.raises(ValueError, match=f"row 1, feature {name}: expected"):
-        model.learn_many(X, [1, 0])
+        model.learn_many(table, [1, 0])
     with pytest.raises(ValueError, match=f"row 1, feature {name}: expected"):
-        model.predict_proba_many(X)
+        model.predict_proba_many(table)
     with pytest.raises(ValueError, match="row 0, y: expected a bool, 0 or 1"):
         model.learn_many(sound, [bad])
     with pytest.raises(ValueError, match="row 0, w: expected"):
@@ -230,10 +230,10 @@ def test_text_in_a_frame_is_refused_by_name() -> None:
 
 def test_a_damaged_matrix_is_refused() -> None:
     """Kernels trust their indices: one that lies outside would write anywhere."""
-    X = sparse.csr_matrix(([1.0], [3], [0, 1]), shape=(1, 10))
-    X.indices[0] = -4
+    table = sparse.csr_matrix(([1.0], [3], [0, 1]), shape=(1, 10))
+    table.indices[0] = -4
     with pytest.raises(ValueError, match="damaged"):
-        FTRLClassifier().learn_many(X, [1])
+        FTRLClassifier().learn_many(table, [1])
 
 
 def test_the_largest_values_leave_numbers() -> None:

@@ -49,8 +49,8 @@ class Reference:
     def learn(self, x: dict[Any, float], y: float, w: float) -> float:
         weights = {i: self.weight(i) for i in x}
         p = 1 / (1 + math.exp(-math.fsum(weights[i] * x[i] for i in x)))
-        for i in x:
-            g = (p - y) * w * x[i]
+        for i, value in x.items():
+            g = (p - y) * w * value
             self.z[i] += g - (math.sqrt(self.n[i] + g * g) - math.sqrt(self.n[i])) / self.alpha * weights[i]
             self.n[i] += g * g
         return p
@@ -61,11 +61,11 @@ class Reference:
 def test_equals_the_reference_on_dense_rows(how: str, constants: tuple[float, ...]) -> None:
     """Every prediction, weight and the intercept to 1e-12 over 2,000 rows of 8 features, one by one or as frames."""
     rng = np.random.default_rng(11)
-    X = pd.DataFrame(rng.normal(0, 1, (2_000, 8)), columns=list("abcdefgh"))
-    y = rng.random(2_000) < 1 / (1 + np.exp(-X @ rng.normal(0, 1, 8)))
+    table = pd.DataFrame(rng.normal(0, 1, (2_000, 8)), columns=list("abcdefgh"))
+    y = rng.random(2_000) < 1 / (1 + np.exp(-table @ rng.normal(0, 1, 8)))
     w = rng.random(2_000) + 0.5
     model, reference = FTRLClassifier(*constants), Reference(*constants)
-    rows = X.to_dict("records")
+    rows = table.to_dict("records")
     expected = [
         reference.learn(row | {"": 1.0}, float(label), weight) for row, label, weight in zip(rows, y, w, strict=True)
     ]
@@ -78,9 +78,9 @@ def test_equals_the_reference_on_dense_rows(how: str, constants: tuple[float, ..
     else:
         for at in range(0, 2_000, 300):
             part = slice(at, at + 300)
-            assert model.predict_proba_many(X[at : at + 1])[True].item() == pytest.approx(expected[at], rel=1e-12)
-            model.learn_many(X[part], y[part], w[part])
-    weights = {name: reference.weight(name) for name in X if reference.weight(name) != 0.0}
+            assert model.predict_proba_many(table[at : at + 1])[True].item() == pytest.approx(expected[at], rel=1e-12)
+            model.learn_many(table[part], y[part], w[part])
+    weights = {name: reference.weight(name) for name in table if reference.weight(name) != 0.0}
     assert len(weights) >= 4
     assert model.weights == pytest.approx(weights, rel=1e-12, abs=1e-12)
     assert model.bias == pytest.approx(reference.weight(""), rel=1e-12)
