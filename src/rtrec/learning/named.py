@@ -42,13 +42,13 @@ def _step(
     policy: FtrlPolicy,
     slots: NDArray[np.integer],
     x: NDArray[np.float64],
-    w: NDArray[np.float64],
+    room: NDArray[np.float64],
     found: int,
     y: float,
     weight: float,
 ) -> None:
     bias = weight_of(intercept[0, 0], intercept[0, 1], 0.0, policy)
-    _, g = learn_row(pairs, 0, policy, slots, x, w, found, bias, y, weight, False)
+    _, g = learn_row(pairs, 0, policy, slots, x, room, found, bias, y, weight, False)
     if fixed[-1] != 0.0:
         intercept[0, 0], intercept[0, 1] = stepped(intercept[0, 0], intercept[0, 1], bias, g, policy)
 
@@ -67,7 +67,7 @@ def learn_names(
     """Learn one example, the first `width` of `slots` and `x`; False, and no change, for what is no number or label."""
     if not (y * (1.0 - y) == 0.0 and abs(weight) <= LARGEST and _are_numbers(x, width)):
         return False
-    _step(pairs, intercept, fixed, _policy(fixed), slots, x, np.empty(width), width, y, weight)
+    _step(pairs, intercept, fixed, _policy(fixed), slots, x, np.empty((4, width)), width, y, weight)
     return True
 
 
@@ -166,10 +166,10 @@ def learn_sparse(
     """Learn rows in order; row i is the entries starts[i] … starts[i + 1] − 1 of `index` and `value`."""
     policy = _policy(fixed)
     longest, places = _table(starts)
-    slots, x, w = np.empty(longest, np.int32), np.empty(longest), np.empty(longest)
+    slots, x, room = np.empty(longest, np.int32), np.empty(longest), np.empty((4, longest))
     for i in range(starts.size - 1):
         found = _summed(index, value, (starts[i], starts[i + 1]), slots, x, places)
-        _step(pairs, intercept, fixed, policy, slots, x, w, found, y[i], weight[i])
+        _step(pairs, intercept, fixed, policy, slots, x, room, found, y[i], weight[i])
 
 
 @njit(cache=True, nogil=True)
