@@ -76,7 +76,7 @@ def _p(
     pairs: NDArray[np.float64],
     intercept: NDArray[np.float64],
     policy: FtrlPolicy,
-    slots: NDArray[np.int64],
+    slots: NDArray[np.integer],
     x: NDArray[np.float64],
     width: int,
 ) -> float:
