@@ -119,7 +119,7 @@ def warm(weights: NDArray[np.float64], n: float = 0.0) -> NDArray[np.float64]:
 
 
 @njit(cache=True, nogil=True)
-def _weight(z: float, n: float, l1: float, policy: FtrlPolicy) -> float:
+def weight_of(z: float, n: float, l1: float, policy: FtrlPolicy) -> float:
     """w of a stored pair. No step size at all (beta = l2 = 0 and g² underflowed) is a weight of 0."""
     if math.copysign(1.0, n) < 0.0:
         return z
@@ -130,7 +130,7 @@ def _weight(z: float, n: float, l1: float, policy: FtrlPolicy) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _stepped(z: float, n: float, w: float, g: float, policy: FtrlPolicy) -> tuple[float, float]:
+def stepped(z: float, n: float, w: float, g: float, policy: FtrlPolicy) -> tuple[float, float]:
     """The stored pair (z, n), whose weight is `w`, after the gradient `g`."""
     if g == 0.0:
         return z, n
@@ -142,12 +142,14 @@ def _stepped(z: float, n: float, w: float, g: float, policy: FtrlPolicy) -> tupl
 
 
 @njit(cache=True, nogil=True)
-def _clipped(g: float, clip: float) -> float:
+def clipped(g: float, clip: float) -> float:
+    """A gradient within the bound."""
     return min(max(g, -clip), clip)
 
 
 @njit(cache=True, nogil=True)
-def _sigmoid(logit: float) -> float:
+def sigmoid(logit: float) -> float:
+    """p, without overflow."""
     if logit >= 0.0:
         return 1.0 / (1.0 + math.exp(-logit))
     grown = math.exp(logit)
@@ -198,6 +200,45 @@ def _gather(
     return found
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def learn_row(
+    pairs: NDArray[np.float64], h: int, policy: FtrlPolicy, slots: NDArray[np.integer], x: NDArray[np.float64],
+    room: NDArray[np.float64], found: int, bias: float, y: float, weight: float, fake: bool,  # noqa: FBT001
+) -> tuple[float, float]:  # fmt: skip
+    """Learn one example, of `found` different slots; its p from before, and the gradient of its intercept.
+
+    bias: the intercept, which the caller steps. room: [4, found or more] to work in; the arithmetic of `weight_of` and
+    `stepped`, without branches, so that several coordinates go through one instruction.
+    """
+    alpha, beta, l1, l2, init_n, clip = policy[:6]
+    z, n, root, w = room[0], room[1], room[2], room[3]
+    for k in range(found):
+        z[k], n[k] = pairs[slots[k], h, 0], pairs[slots[k], h, 1]
+    for k in range(found):
+        root[k] = math.sqrt(abs(n[k]) + init_n)
+        scale = (beta + root[k]) / alpha + l2
+        beyond = 0.0 if abs(z[k]) <= l1 else math.copysign(l1, z[k]) - z[k]
+        cold = beyond / scale if scale > 0.0 else 0.0
+        w[k] = z[k] if math.copysign(1.0, n[k]) < 0.0 else cold
+    logit = bias
+    for k in range(found):
+        logit += w[k] * x[k]
+    p = sigmoid(logit)
+    slope = (p - y) * weight
+    if fake:
+        slope *= 1.0 - p
+    for k in range(found):
+        g = min(max(slope * x[k], -clip), clip)
+        grown = abs(n[k]) + g * g
+        sigma = (math.sqrt(grown + init_n) - root[k]) / alpha
+        moved = (0.0 if math.copysign(1.0, n[k]) < 0.0 else z[k]) + g - sigma * w[k]
+        z[k] = z[k] if g == 0.0 else moved
+        n[k] = n[k] if g == 0.0 else grown
+    for k in range(found):
+        pairs[slots[k], h, 0], pairs[slots[k], h, 1] = z[k], n[k]
+    return p, clipped(slope, clip)
+
+
 @njit(cache=True, nogil=True)
 def learn(
     state: FtrlState,
@@ -216,25 +257,13 @@ def learn(
     pairs, intercept = state.pairs, state.intercept
     rows, width = index.shape
     p = np.empty(rows)
-    slots, x, w = np.empty(width, np.int32), np.empty(width), np.empty(width)
+    slots, x, room = np.empty(width, np.int32), np.empty(width), np.empty((4, width))
     for i in range(rows):
         h = head[i]
         found = _gather(state, policy, index[i], value[i], slots, x)
-        bias = _weight(intercept[h, 0], intercept[h, 1], 0.0, policy)
-        logit = bias
-        for k in range(found):
-            j = slots[k]
-            w[k] = _weight(pairs[j, h, 0], pairs[j, h, 1], policy.l1, policy)
-            logit += w[k] * x[k]
-        p[i] = _sigmoid(logit)
-        slope = (p[i] - y[i]) * weight[i]
-        if fake[i]:
-            slope *= 1.0 - p[i]
-        step = _clipped(slope, policy.clip)
-        intercept[h, 0], intercept[h, 1] = _stepped(intercept[h, 0], intercept[h, 1], bias, step, policy)
-        for k in range(found):
-            j, step = slots[k], _clipped(slope * x[k], policy.clip)
-            pairs[j, h, 0], pairs[j, h, 1] = _stepped(pairs[j, h, 0], pairs[j, h, 1], w[k], step, policy)
+        bias = weight_of(intercept[h, 0], intercept[h, 1], 0.0, policy)
+        p[i], slope = learn_row(pairs, h, policy, slots, x, room, found, bias, y[i], weight[i], fake[i])
+        intercept[h, 0], intercept[h, 1] = stepped(intercept[h, 0], intercept[h, 1], bias, slope, policy)
     return p
 
 
@@ -262,23 +291,5 @@ def derive(pairs: NDArray[np.float64], slots: NDArray[np.int64], l1: float, poli
     w = np.empty((slots.size, heads))
     for i in range(slots.size):
         for h in range(heads):
-            w[i, h] = _weight(pairs[slots[i], h, 0], pairs[slots[i], h, 1], l1, policy)
+            w[i, h] = weight_of(pairs[slots[i], h, 0], pairs[slots[i], h, 1], l1, policy)
     return w
-
-
-@njit(cache=True, nogil=True)
-def predict_weights(
-    w: NDArray[np.float64], bias: NDArray[np.float64], index: NDArray[np.int32], value: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Logits [N, heads] of rows (index, value: [N, K]) under weights [slots, heads] and biases [heads]."""
-    rows, width = index.shape
-    heads = bias.size
-    logits = np.empty((rows, heads))
-    for i in range(rows):
-        for h in range(heads):  # a slice assignment would cost 3 s of compiling NumPy's error message
-            logits[i, h] = bias[h]
-        for k in range(width):
-            if value[i, k] != 0.0:
-                for h in range(heads):
-                    logits[i, h] += w[index[i, k], h] * value[i, k]
-    return logits

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from rtrec.learning.ftrl import predict_weights
 from rtrec.learning.rows import checked_rows, page_in
 
 SLICE: Final = 8_192
@@ -81,7 +81,7 @@ class ScorerWeights:
     def logits(self, index: ArrayLike, value: ArrayLike) -> NDArray[np.float64]:
         """Logits [N, heads] of sparse rows (index, value: [N, K]); entries with value 0 count nothing."""
         rows = checked_rows(index, value, len(self._weights))
-        logits: NDArray[np.float64] = predict_weights(self._weights, self._bias, *rows)
+        logits: NDArray[np.float64] = _logits(self._weights, self._bias, *rows)
         return logits
 
     def contributions(self, index: NDArray[np.int32], value: NDArray[np.float64], head: int) -> NDArray[np.float64]:
@@ -92,3 +92,21 @@ class ScorerWeights:
     def bias(self, head: int) -> float:
         """A head's intercept."""
         return float(self._bias[head])
+
+
+@njit(cache=True, nogil=True)
+def _logits(
+    w: NDArray[np.float64], bias: NDArray[np.float64], index: NDArray[np.int32], value: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Logits [N, heads] of rows (index, value: [N, K]) under weights [slots, heads] and biases [heads]."""
+    rows, width = index.shape
+    heads = bias.size
+    logits = np.empty((rows, heads))
+    for i in range(rows):
+        for h in range(heads):  # a slice assignment would cost 3 s of compiling NumPy's error message
+            logits[i, h] = bias[h]
+        for k in range(width):
+            if value[i, k] != 0.0:
+                for h in range(heads):
+                    logits[i, h] += w[index[i, k], h] * value[i, k]
+    return logits
