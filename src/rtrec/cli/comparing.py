@@ -23,7 +23,7 @@ import msgspec
 from rtrec.cli import options
 from rtrec.cli.output import Document
 from rtrec.settings import Settings
-from rtrec.settings_io import as_toml
+from rtrec.settings_io import as_toml, masked
 
 MAX_RUNS: Final = 256
 _OPENING, _CLOSING = "[{", "]}"
@@ -78,16 +78,14 @@ def settings_of_all(path: Path | None, choices: Sequence[Choice]) -> list[Settin
 
 
 def shown(settings: Settings, choice: Choice) -> Document:
-    """The compared settings as they are in force.
+    """The compared settings as they are in force, secrets as stars.
 
     >>> shown(Settings(), {"learner.alpha": "0.1"})
     {'learner.alpha': 0.1}
     """
-    found = {}
-    for name in choice:
-        section, _, key = name.partition(".")
-        found[name] = msgspec.to_builtins(getattr(getattr(settings, section), key))
-    return found
+    whole = msgspec.json.decode(msgspec.json.encode(masked(settings)))
+    parts = {name: name.partition(".") for name in choice}
+    return {name: whole[section][key] for name, (section, _, key) in parts.items()}
 
 
 def run_all(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 from rich.table import Table
 
 from rtrec.cli import comparing, options
@@ -103,8 +104,7 @@ def _tables(document: Document) -> Iterator[Table]:
         rows.append((name, head["examples"], *_figures(head, ("base_rate",)), *_figures(head["online"], FIGURES)))
         beside = [(model, head[model]) for model in BESIDE if head.get(model) is not None]
         rows += [(f"· {model}", None, None, *_figures(figures, FIGURES)) for model, figures in beside]
-    title = "online model, every example judged before it was learned; cal is predicted / happened"
-    yield grid(title, ("head", "examples", "base rate", *FIGURES.values()), rows)
+    yield grid("online model, every example judged before it was learned", ("head", "examples", "base rate", *FIGURES.values()), rows)
     counted = {name: value for name, value in document.items() if not isinstance(value, dict)}
     yield grid("events", ("figure", "value"), counted.items())
     yield grid("labels", ("outcome", "count"), document["labels"].items())
@@ -163,6 +163,11 @@ def _comparison(runs: list[Document]) -> Table:
     for run in runs:
         online = [run["heads"].get(head, {}).get("online", {}) for head in heads]
         rates = [_percent(run["off_policy"]["policies"][policy])[0] for policy in policies]
-        chosen = [", ".join(map(str, one)) if isinstance(one, list) else one for one in run["settings"].values()]
+        chosen = [_one_word(value) for value in run["settings"].values()]
         rows.append([*chosen, *(figure for one in online for figure in _figures(one, COMPARED)), *rates])
     return grid("compared", [*columns, *(f"{policy} %" for policy in policies)], rows)
+
+
+def _one_word(value: object) -> object:
+    """A setting's value in a cell; lists and tables as JSON."""
+    return value if isinstance(value, int | float | str) else msgspec.json.encode(value).decode()
