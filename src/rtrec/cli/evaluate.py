@@ -104,7 +104,11 @@ def _tables(document: Document) -> Iterator[Table]:
         rows.append((name, head["examples"], *_figures(head, ("base_rate",)), *_figures(head["online"], FIGURES)))
         beside = [(model, head[model]) for model in BESIDE if head.get(model) is not None]
         rows += [(f"· {model}", None, None, *_figures(figures, FIGURES)) for model, figures in beside]
-    yield grid("online model, every example judged before it was learned", ("head", "examples", "base rate", *FIGURES.values()), rows)
+    yield grid(
+        "online model, every example judged before it was learned",
+        ("head", "examples", "base rate", *FIGURES.values()),
+        rows,
+    )
     counted = {name: value for name, value in document.items() if not isinstance(value, dict)}
     yield grid("events", ("figure", "value"), counted.items())
     yield grid("labels", ("outcome", "count"), document["labels"].items())

@@ -1,4 +1,4 @@
-"""Evaluation says what a live host would have said, decides every impression, leaves nothing behind, and never peeks."""
+"""Evaluation says what a live host would say, decides every impression, leaves nothing behind, and never peeks."""
 
 import gzip
 import json
