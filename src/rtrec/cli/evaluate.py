@@ -64,7 +64,7 @@ def command(
             open_all(format_, files)
             arguments = [*files, "--format", format_, *(() if until_ms is None else ("--until-ms", str(until_ms)))]
             document = _compared(choices, settings, arguments)
-        emit(document, lambda: [_comparison(document["runs"])], as_json=as_json)
+        emit(document, lambda: [comparison(document["runs"])], as_json=as_json)
         return
     document = _evaluated(options.settings_of(config), open_all(format_, sources), until_ms)
     emit(document, lambda: _tables(document), as_json=as_json)
@@ -158,7 +158,7 @@ def _compared(choices: list[comparing.Choice], settings: list[Settings], argumen
     return {"runs": [{"settings": one} | document for one, document in zip(shown, documents, strict=True)]}
 
 
-def _comparison(runs: list[Document]) -> Table:
+def comparison(runs: list[Document]) -> Table:
     """A row per combination, the online model's figures per head."""
     heads = list(dict.fromkeys(head for run in runs for head in run["heads"]))
     policies = list(runs[0].get("off_policy", {}).get("policies", ()))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rtrec.cli import main
 from rtrec.cli.comparing import choices_of, run_all, settings_of_all, shown, split_values
-from rtrec.settings import Learner, Redis, Settings
+from rtrec.settings import Learner, Settings
+from rtrec.settings_cluster import Redis
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +44,8 @@ def test_commas_within_lists_tables_and_quotes_split_nothing(values: list[str]) 
         ("learner.alpha=", "expected section.name=v1,v2"),
         ("learner.alpha=0.1,,0.2", "expected section.name=v1,v2"),
         ("alpha=0.1", "expected section.name=v1,v2"),
-        ("learner.alfa=0.1", "learner.alfa: unknown; known are alpha"),
-        ("lerner.alpha=0.1", "lerner.alpha: unknown; known are server"),
+        ("learner.alfa=0.1", "learner.alfa: unknown; known are "),
+        ("lerner.alpha=0.1", "lerner.alpha: unknown; known are server, "),
         ("learner.alpha=0.1,fast", 'learner.alpha: expected a number > 0, got "fast"'),
         ("learner.alpha=0.1,-1", "learner.alpha: expected a number > 0, got -1"),
         ("labels.policy=exit_first,hope", 'got "hope"'),

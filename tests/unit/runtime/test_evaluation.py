@@ -36,10 +36,16 @@ def real(name: str) -> Path:
 
 
 @pytest.fixture(scope="module")
+def whole(log: Path) -> dict[str, Any]:
+    """The evaluation of that log."""
+    return evaluate(SETTINGS, [events(log)])
+
+
+@pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """8,000 simulated events, and two lines that are none."""
+    """5,000 simulated events, and two lines that are none."""
     path = tmp_path_factory.mktemp("log") / "events.jsonl"
-    lines = [json.dumps(event) for event in Simulation(3, viewers=200, anchors=30).events(8_000, START_MS)]
+    lines = [json.dumps(event) for event in Simulation(3, viewers=200, anchors=30).events(5_000, START_MS)]
     path.write_text("\n".join([*lines[:50], "not json", '{"event_id": "x"}', *lines[50:]]), encoding="utf-8")
     return path
 
@@ -48,9 +54,11 @@ def events(path: Path) -> Source:
     return open_source("events", str(path))
 
 
-def test_the_figures_are_those_of_a_live_host_that_met_the_same_events(log: Path, tmp_path: Path) -> None:
+def test_the_figures_are_those_of_a_live_host_that_met_the_same_events(
+    log: Path, whole: dict[str, Any], tmp_path: Path
+) -> None:
     """To the last bit, for every head: its own thread steps, and its own tick decides what is pending at the end."""
-    found = evaluate(SETTINGS, [events(log)])["heads"]
+    found = whole["heads"]
     with Embedded.open(tmp_path / "live", Settings(learner=SETTINGS.learner, log=Log(batch_events=777))) as host:
         host.append_lines(log.read_bytes().splitlines(), durable=False)
         host.start()
@@ -69,9 +77,9 @@ def settled(host: Embedded) -> dict[str, Any] | None:
         return shown if shown == host.journey.learn.progress.report()["heads"] else None  # shown once a second
 
 
-def test_no_impression_is_lost_and_bad_lines_are_counted(log: Path) -> None:
+def test_no_impression_is_lost_and_bad_lines_are_counted(log: Path, whole: dict[str, Any]) -> None:
     """Each impression is an example of each head; what is not configured is counted as masked."""
-    report = evaluate(SETTINGS, [events(log)])
+    report = whole
     impressions = sum(b'"type": "impression"' in line for line in log.read_bytes().splitlines())
     labels = report["labels"]
     for head in HEADS:
@@ -93,24 +101,23 @@ def test_the_store_is_thrown_away(log: Path, tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sources_are_one_log_and_until_ms_ends_it(log: Path, tmp_path: Path) -> None:
+def test_sources_are_one_log_and_until_ms_ends_it(log: Path, whole: dict[str, Any], tmp_path: Path) -> None:
     """A log in two files is the log."""
     lines = log.read_bytes().splitlines(keepends=True)
     halves = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
-    for path, part in zip(halves, (lines[:3_000], lines[3_000:]), strict=True):
+    for path, part in zip(halves, (lines[:2_000], lines[2_000:]), strict=True):
         path.write_bytes(b"".join(part))
-    whole = evaluate(SETTINGS, [events(log)])
     parted = evaluate(SETTINGS, [events(path) for path in halves])
     assert parted["heads"] == whole["heads"]
-    assert [one["events"] for one in parted["replays"]] == [3_000, len(lines) - 3_000]
+    assert [one["events"] for one in parted["replays"]] == [2_000, len(lines) - 2_000]
     short = evaluate(SETTINGS, [events(log)], until_ms=START_MS + 20_000)
     assert 0 < short["heads"]["click"]["examples"] < whole["heads"]["click"]["examples"]
 
 
-def test_settings_make_the_run(log: Path) -> None:
+def test_settings_make_the_run(log: Path, whole: dict[str, Any]) -> None:
     """Another learning rate, other figures; another wait, other labels."""
-    base = evaluate(SETTINGS, [events(log)])["heads"]["click"]
-    faster = evaluate(Settings(learner=Learner(slots_log2=10, alpha=0.5)), [events(log)])["heads"]["click"]
+    base, other = whole["heads"]["click"], Settings(learner=Learner(slots_log2=10, alpha=0.5))
+    faster = evaluate(other, [events(log)])["heads"]["click"]
     sooner = evaluate(Settings(learner=SETTINGS.learner, labels=Labels(click_wait_ms=500)), [events(log)])["heads"]
     assert faster["base_rate"] == base["base_rate"]
     assert faster["online"]["ne"] != base["online"]["ne"]
