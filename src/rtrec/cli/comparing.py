@@ -114,7 +114,7 @@ def _run(
 ) -> Any:  # fmt: skip
     config, answer = place.with_suffix(".toml"), place.with_suffix(".json")
     config.write_text(as_toml(settings), encoding="utf-8")
-    command = [sys.executable, "-m", "rtrec.cli", "evaluate", *arguments, "--config", str(config), "--json"]
+    command = [sys.executable, "-P", "-m", "rtrec.cli", "evaluate", *arguments, "--config", str(config), "--json"]
     environ = {key: value for key, value in os.environ.items() if not key.startswith("RTREC_")}
     last = "it said nothing"
     with answer.open("wb") as out, subprocess.Popen(  # noqa: S603 - our own command
