@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -90,6 +90,17 @@ def test_no_impression_is_lost_and_bad_lines_are_counted(log: Path, whole: dict[
     assert [one["dead_letters"] for one in report["replays"]] == [2]
     assert sum(report["dead_letter_reasons"].values()) == 2
     assert "off_policy" not in report
+
+
+@pytest.mark.parametrize("policy", get_args(get_type_hints(Labels)["policy"]))
+def test_every_policy_has_every_impression_decided(log: Path, policy: str) -> None:
+    """Each head ends once: positive, negative, without a label, or as the fake negative it was told as before."""
+    labels = Labels(policy=policy)  # type: ignore[arg-type]
+    found = evaluate(Settings(learner=SETTINGS.learner, labels=labels), [events(log)])["labels"]
+    impressions = sum(b'"type": "impression"' in line for line in log.read_bytes().splitlines())
+    for head in HEADS:
+        ends = [found.get(f"{head}/{how}", 0) for how in ("positive", "negative", "masked", "expired")]
+        assert sum(ends) == impressions, (head, ends)
 
 
 def test_the_store_is_thrown_away(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
