@@ -2,7 +2,8 @@
 
 Rules
 -----
-- The later source wins, setting by setting: built-in defaults, then the file, then `RTREC_{SECTION}_{KEY}`.
+- The later source wins, setting by setting: built-in defaults, then the file, then `RTREC_{SECTION}_{KEY}`, then
+  what a command was given.
   A table such as `heat.weights` is one setting and is replaced whole.
 - Every fault is reported, one message each: `heat.half_life: expected one of 1m, 10m, 1h, got "2m"`.
 - What a setting may be is read from its type and `Meta` in `settings`; only what a type cannot say
@@ -16,6 +17,7 @@ import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
@@ -46,13 +48,14 @@ class SettingsError(ValueError):
         self.faults = faults
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load(path: Path | None, environ: Mapping[str, str], given: Mapping[str, str] = MappingProxyType({})) -> Settings:
     """Read settings and check them.
 
     Parameters
     ----------
     path: a TOML file, which must be there; None takes `rtrec.toml` of the working directory if it is there.
     environ: the environment; only names of a section (`RTREC_HEAT_…`) are read, other `RTREC_` names are not ours.
+    given: `section.key` → text, read as a variable's is.
 
     >>> load(None, {"RTREC_HEAT_HALF_LIFE": "1m"}).heat.half_life
     '1m'
@@ -61,18 +64,26 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     rtrec.settings_io.SettingsError: heat.half_life: expected one of 1m, 10m, 1h, got "2m" (from RTREC_HEAT_HALF_LIFE)
     """
     raw, faults = _tables(_read(path))
-    sources = {}
+    sources, texts = {}, {}
     for name, section, key, value in _from_environment(environ):
         raw.setdefault(section, {})[key] = value
-        sources[f"{section}.{key}"] = name
+        sources[f"{section}.{key}"], texts[f"{section}.{key}"] = name, environ[name]
+    for where, text in given.items():
+        section, _, key = where.partition(".")
+        if section not in sections():
+            faults.append(_unknown(where, sections()))
+            continue
+        raw.setdefault(section, {})[key] = _from_text(text)
+        sources.pop(where, None)
+        texts[where] = text
     usable: Raw = {}
     for section, values in raw.items():
         keys = get_type_hints(sections()[section], include_extras=True)
         usable[section] = {}
         for key, value in values.items():
             where = f"{section}.{key}"
-            if where in sources and key in keys and _base(keys[key]) is str and not isinstance(value, str):
-                value = environ[sources[where]]  # noqa: PLW2901 - a text may look like a number: a password, say
+            if where in texts and key in keys and _base(keys[key]) is str and not isinstance(value, str):
+                value = texts[where]  # noqa: PLW2901 - a text may look like a number: a password, say
             found = list(faults_of(keys[key], value, where)) if key in keys else [_unknown(where, keys)]
             if not found:
                 usable[section][key] = value

@@ -41,6 +41,7 @@ def test_every_command_of_the_contract_is_there() -> None:
         "up",
         "demo",
         "replay",
+        "evaluate",
         "show",
         "hot",
         "digest",

@@ -19,6 +19,8 @@ import pytest
 
 from rtrec.api.app import RESOURCES
 from rtrec.events.schema import TYPES
+from rtrec.simulator.simulation import Simulation
+from rtrec.simulator.sinks import write_lines
 from rtrec.sources.formats import FORMATS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +109,17 @@ def test_a_replayed_log_is_taken_shown_and_digested(tmp_path: Path) -> None:
     assert len(board["anchors"]) == 3
     assert set(digest["parts"]) == {"anchors", "users", "dedupe", "ledger", "labels", "weights"}
     assert not (letters["dead_letters"] if isinstance(letters, dict) else letters)
+
+
+def test_a_log_is_evaluated_and_compared(tmp_path: Path) -> None:
+    """Heat beside the model; a run for each value."""
+    with (tmp_path / "events.jsonl").open("wb") as file:
+        write_lines(Simulation(seed=1, viewers=100, anchors=20).events(4_000, 1_700_000_000_000), file)
+    (said,) = run("evaluate", tmp_path)
+    one, compared = documents(said)
+    assert one["heads"]["click"].keys() >= {"online", "heat_only"}
+    assert [found["settings"] for found in compared["runs"]] == [{"learner.alpha": 0.05}, {"learner.alpha": 0.1}]
+    assert compared["runs"][1]["heads"] == one["heads"]
 
 
 def test_what_is_set_up_first_is_the_makefiles() -> None:

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "up": "Serve a data folder: log, all stages and the API in one process.",
     "demo": "Start everything with simulated people: watch it learn, and see four incidents through.",
     "replay": "Feed stored events through the same stages as live ones, and drain them.",
+    "evaluate": "How well each head is predicted on a stored log, every example before it is learned from.",
     "show": "What is known of one anchor or user.",
     "hot": "The heat board: live anchors, hottest first.",
     "digest": "SHA-256 over a folder's canonical state, whole and by part.",

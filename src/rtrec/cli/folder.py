@@ -26,7 +26,7 @@ Readable: TypeAlias = "Reader | ClusterReader"
 @contextmanager
 def working(path: Path, settings: Settings) -> Iterator[Embedded]:
     """A folder to work on, alone."""
-    with _faults_said(), Embedded.open(path, settings) as host:
+    with faults_said(), Embedded.open(path, settings) as host:
         collect_rarely()
         yield host
 
@@ -39,12 +39,12 @@ def reading(path: Path | None, settings: Settings) -> Iterator["Readable"]:
             raise click.UsageError("--data is missing: name a data folder, or a cluster by RTREC_KAFKA and RTREC_REDIS")
         from rtrec.runtime.cluster.reader import ClusterReader  # noqa: PLC0415 - loads the clients
 
-        with _faults_said(), ClusterReader(settings) as cluster:
+        with faults_said(), ClusterReader(settings) as cluster:
             yield cluster
         return
     if not (path / FILE).is_file():
         raise click.UsageError(f"--data: {path} holds no rtrec data; `rtrec up` or `rtrec replay` makes some")
-    with _faults_said(), Embedded.read(path, settings) as reader:
+    with faults_said(), Embedded.read(path, settings) as reader:
         yield reader
 
 
@@ -54,7 +54,8 @@ def default_time(reader: "Readable") -> int:
 
 
 @contextmanager
-def _faults_said() -> Iterator[None]:
+def faults_said() -> Iterator[None]:
+    """What can go wrong in a folder or a source, said in a line: exit code 1."""
     try:
         yield
     except (FolderBusy, SourceError, OffsetTrimmed, TooManyRefused, OSError) as error:

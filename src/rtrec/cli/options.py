@@ -1,7 +1,9 @@
 """Options that commands share, and the settings they lead to."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import click
@@ -40,10 +42,10 @@ at_ms = click.option(
 TIME: Final = click.IntRange(MIN_TS_MS, MAX_TS_MS)
 
 
-def settings_of(path: Path | None) -> Settings:
-    """The settings in force; wrong usage, with every fault, where there are faults."""
+def settings_of(path: Path | None, given: Mapping[str, str] = MappingProxyType({})) -> Settings:
+    """The settings in force; wrong usage, with every fault, where there are faults. given: see `settings_io.load`."""
     try:
-        return load(path, os.environ)
+        return load(path, os.environ, given)
     except SettingsError as error:
         raise click.UsageError("\n".join(["settings:", *(f"  {fault}" for fault in error.faults)])) from None
 

@@ -24,6 +24,7 @@ from rtrec.sources.formats import FORMATS, open_source
 from rtrec.sources.source import Source, SourceError
 
 LINE_EVERY_S: Final = 5.0
+MORE_EVERY_S: Final = 1.0
 SUMMED: Final = ("events", "accepted", "rejected", "duplicates", "dead_letters", "seconds")
 
 
@@ -65,7 +66,7 @@ def command(
     from rtrec.cli.folder import working  # noqa: PLC0415 - loads the runtime: not for help
 
     settings = options.settings_of(config)
-    opened = _opened(format_, sources)
+    opened = open_all(format_, sources)
     reports = []
     with working(data, settings) as host:
         for source in opened:
@@ -75,7 +76,8 @@ def command(
     emit(report, lambda: [grid("replayed", ("figure", "value"), report.items())], as_json=as_json)
 
 
-def _opened(format_: str, paths: tuple[str, ...]) -> list[Source]:
+def open_all(format_: str, paths: tuple[str, ...]) -> list[Source]:
+    """Every source, before the first is read; exit code 1 where one cannot be."""
     try:
         return [open_source(format_, path) for path in paths]
     except (SourceError, OSError) as error:
@@ -102,18 +104,31 @@ def summed(reports: list[Document]) -> Document:
 
 
 @contextmanager
-def progress(name: str) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of events done so far."""
+def progress(name: str, more: Callable[[], str] = lambda: "") -> Iterator[Callable[[int], None]]:
+    """A function to call with the number of events done so far. more: what else to say, asked now and then."""
     if not sys.stderr.isatty():
-        yield _lines(name)
+        yield _lines(name, more)
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=None)
-        yield lambda done: bar.update(task, completed=done)
+        yield _moving(name, more, lambda done, text: bar.update(task, completed=done, description=text))
 
 
-def _lines(name: str) -> Callable[[int], None]:
+def _moving(name: str, more: Callable[[], str], show: Callable[[int, str], None]) -> Callable[[int], None]:
+    said_s, text = -MORE_EVERY_S, name
+
+    def told(done: int) -> None:
+        nonlocal said_s, text
+        now_s = time.monotonic()
+        if now_s - said_s >= MORE_EVERY_S:
+            said_s, text = now_s, f"{name} {more()}".rstrip()
+        show(done, text)
+
+    return told
+
+
+def _lines(name: str, more: Callable[[], str]) -> Callable[[int], None]:
     started_s = said_s = time.monotonic()
 
     def told(done: int) -> None:
@@ -121,6 +136,6 @@ def _lines(name: str) -> Callable[[int], None]:
         now_s = time.monotonic()
         if now_s - said_s >= LINE_EVERY_S:
             said_s = now_s
-            click.echo(f"{name}: {done:,} events, {done / (now_s - started_s):,.0f}/s", err=True)
+            click.echo(f"{name}: {done:,} events, {done / (now_s - started_s):,.0f}/s {more()}".rstrip(), err=True)
 
     return told

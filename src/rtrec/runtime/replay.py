@@ -18,6 +18,8 @@ from rtrec.sources.source import Source, SourceLine, require_same
 STREAM: Final = "-"
 LONGEST_WAIT_S: Final = 60.0
 
+Parts = Callable[[list[SourceLine]], Iterator[list[SourceLine]]]
+
 
 class _Time(msgspec.Struct):
     ts_ms: int = 0
@@ -32,18 +34,20 @@ def replay(
     *,
     until_ms: int | None = None,
     speed: float | None = None,
+    parts: Parts | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Feed a source from where the last run stopped, and drain every stage.
 
     until_ms: stop before the first event later than this. speed: times the event clock; None as fast as possible.
+    parts: cuts a batch otherwise than `speed` does; every stage is drained before the next part is asked for.
     progress: told how many events this run has taken.
     """
     began, before, span = time.monotonic(), host.totals(), _Span()
     host.on_turn = span.add
     host.drain()
     for batch in _until(read_ahead(source.read(_position(host, source))), until_ms):
-        for part in _paced(batch, speed, span):
+        for part in parts(batch) if parts is not None else _paced(batch, speed, span):
             with host.folder.database.transaction(durable=False):
                 host.append(EVENTS, [NewRecord(line.value, None, line.headers) for line in part], durable=False)
                 _keep(host, source, part[-1].position_after)

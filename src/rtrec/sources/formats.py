@@ -5,6 +5,7 @@ from typing import Final
 
 from rtrec.sources.events import open_events
 from rtrec.sources.gdq import GdqSource
+from rtrec.sources.obp import ObpSource
 from rtrec.sources.source import Source, SourceError
 from rtrec.sources.twitch import TwitchSource
 
@@ -12,6 +13,7 @@ FORMATS: Final[dict[str, Callable[[str], Source]]] = {
     "events": open_events,
     "gdq": GdqSource,
     "twitch": TwitchSource,
+    "obp": ObpSource,
 }
 
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 from operator import itemgetter
+from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ from rtrec.events.schema import Event
 from rtrec.sources.files import head_of, open_bytes, shorter
 from rtrec.sources.lines import bounded_line
 from rtrec.sources.source import BATCH_LINES, SourceError, SourceLine
+
+N = TypeVar("N", int, float)
 
 
 class EventOut(Event, omit_defaults=True, gc=False):
@@ -37,9 +40,9 @@ def read_rows(path: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
             raise SourceError(f"{path}: line {reader.line_num} is not a row of this table ({error}); mend it") from None
 
 
-def parse_column(path: str, name: str, parse: Callable[[str], int], texts: Iterable[str]) -> list[int]:
-    """One column as integers (numbers, times); SourceError names the first row that is not."""
-    values: list[int] = []
+def parse_column(path: str, name: str, parse: Callable[[str], N], texts: Iterable[str]) -> list[N]:
+    """One column as numbers (or times); SourceError names the first row that is none."""
+    values: list[N] = []
     try:
         values.extend(map(parse, texts))
     except (ValueError, OverflowError) as error:
