@@ -78,6 +78,31 @@ CATALOGUE: tuple[Metric, ...] = (
         "far from 1: a label or traffic has changed faster than the learner follows",
     ),
     Metric(
+        "rtrec_model_ne_ratio", "gauge", "logloss / entropy", ("head", "model"),
+        "normalized entropy of the newest examples: progressive logloss over the entropy of their base rate",
+        "above 1 for long: the model is worse than the base rate; look for a change in features or labels",
+    ),
+    Metric(
+        "rtrec_model_gauc_ratio", "gauge", "0 … 1", ("head", "model"),
+        "progressive AUC within each user, averaged, over the newest examples: what ranking for one viewer is worth",
+        "falls while rtrec_model_auc_ratio stands: users' own features are missing or stale",
+    ),
+    Metric(
+        "rtrec_model_drifts_total", "counter", "drifts", ("head",),
+        "changes that ADWIN found in the progressive loss since the learner started",
+        "one now and then is a platform that lives; many an hour: a producer or a feature changes back and forth",
+    ),
+    Metric(
+        "rtrec_model_drift_examples", "gauge", "examples", ("head",),
+        "the number of the head's examples when the last drift was found",
+        "compare with the figures of GET /v1/models around it, and with what was released then",
+    ),
+    Metric(
+        "rtrec_breaker_open", "gauge", "0 or 1", ("rule",),
+        "1 while this rule keeps weights from being published; the last good ones serve",
+        "the log's ALARM says what to look at; `rtrec model rearm` accepts the present (docs/breaker.md)",
+    ),
+    Metric(
         "rtrec_weights_age_ms", "gauge", "ms", (),
         "time since the weights that score were published",
         "above three times `learner.publish_ms` while examples arrive: the learner has stopped",

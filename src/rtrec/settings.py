@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from rtrec.settings_breaker import Breaker
 from rtrec.settings_cluster import Archive, Cluster, Kafka, Redis, Registry
 
 Ms = Annotated[int, Meta(ge=0)]
@@ -324,6 +325,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     features: Features = Features()
     labels: Labels = Labels()
     learner: Learner = Learner()
+    breaker: Breaker = Breaker()
     ranking: Ranking = Ranking()
     variants: Variants = Variants()
     kafka: Kafka = Kafka()

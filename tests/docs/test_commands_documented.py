@@ -49,6 +49,7 @@ def test_every_command_of_the_contract_is_there() -> None:
         "deadletters",
         "config",
         "mapping",
+        "model",
         "topics",
         "stage",
         "serve",

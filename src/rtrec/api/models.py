@@ -1,21 +1,29 @@
 """`GET /v1/models`: which versions score, and how well they have done on what came after."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from rtrec.api.deps import Served, answer
 from rtrec.api.described import answers
 from rtrec.api.shapes import ModelsAnswer
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "online": {"version": "1.4096", "age_ms": 400},
     "batch": None,
+    "breaker": {"open": False, "since_ms": None, "passed_ms": None, "tripped": []},
     "progress": {
         "heads": {
             "click": {
                 "examples": 4096,
+                "non_finite": 0,
                 "base_rate": 0.12,
-                "online": {"auc": 0.71, "gauc": 0.68, "logloss": 0.33, "calibration": 1.01},
-                "heat_only": {"auc": 0.58},
+                "online": {"logloss": 0.33, "ne": 0.9, "calibration": 1.01, "auc": 0.71, "gauc": 0.68, "recent": {}},
+                "batch": None,
+                "blend": None,
+                "heat_only": {"auc": 0.58, "gauc": 0.55},
+                "drift": {"drifts": 0, "last_example": None},
+                "slices": {"anchor": {"new": {"examples": 120}, "known": {"examples": 3976}}},
             }
         }
     },
@@ -32,6 +40,6 @@ router = APIRouter(tags=["models"])
     summary="Models and their progress",
     responses=answers(200, ModelsAnswer, "versions and progressive validation per head", EXAMPLE),
 )
-async def get_models(serving: Served) -> Response:
+def get_models(serving: Served) -> Response:
     """The versions that score, and progressive validation: every example was predicted before it was learned from."""
     return answer(serving.models())

@@ -22,6 +22,7 @@ SHAPES: tuple[type[Struct], ...] = (
     RecommendRequest,
     AnchorStateChange,
     shapes.Health,
+    shapes.Ready,
     shapes.EventsAnswer,
     shapes.ScoreAnswer,
     shapes.RecommendAnswer,

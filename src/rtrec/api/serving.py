@@ -43,6 +43,9 @@ class Serving(Protocol):
     def ready(self) -> list[str]:
         """Reasons why not ready; none when ready."""
 
+    def alarms(self) -> list[str]:
+        """What is wrong though it is ready."""
+
     def models(self) -> Answer:
         """Versions that score, and how well they do."""
 

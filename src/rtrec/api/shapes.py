@@ -10,9 +10,16 @@ Figures = dict[str, dict[str, float]]
 
 
 class Health(Struct, frozen=True):
-    """`GET /healthz` and `GET /readyz`."""
+    """`GET /healthz`."""
 
     status: str
+
+
+class Ready(Struct, frozen=True):
+    """`GET /readyz`. `alarms`, if there are any: what is wrong though requests are answered."""
+
+    status: str
+    alarms: list[str] | UnsetType = UNSET
 
 
 class Rejected(Struct, frozen=True):
@@ -209,9 +216,30 @@ class Online(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """Progressive validation per head: examples, base rate, and figures of `online` and `heat_only`."""
+    """Progressive validation per head: examples, base rate, each model (null without one) and `heat_only`.
+
+    `recent` and `slices` are over the newest examples, `drift` since the learner started.
+    """
 
     heads: dict[str, Any]
+
+
+class Tripped(Struct, frozen=True):
+    """A rule that keeps weights from being published: the figure that was seen, and the bound it passed."""
+
+    rule: str
+    head: str | None
+    figure: float
+    bound: float
+
+
+class Breaker(Struct, frozen=True):
+    """The learner's circuit breaker; open, the last good weights serve. `passed_ms`: since when all is well."""
+
+    open: bool
+    since_ms: int | None
+    passed_ms: int | None
+    tripped: list[Tripped]
 
 
 class ModelsAnswer(Struct, frozen=True):
@@ -219,6 +247,7 @@ class ModelsAnswer(Struct, frozen=True):
 
     online: Online
     batch: Any
+    breaker: Breaker
     progress: Progress
     outcomes: dict[str, Any]
     totals: dict[str, int]

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "rebuild": "Recompute stages' state from their own stored input, up to where they stood.",
     "simulate": "Write a synthetic platform's events: rooms, feeds, clicks by taste, views, gifts.",
     "deadletters": "Events that were refused: look at them, and send them again.",
+    "model": "The models that serve, and the learner's circuit breaker.",
     "mapping": "Mappings of source topics into our events, and what they make of messages.",
     "topics": "The topics of a cluster: make what is missing, see what stands otherwise.",
     "config": "The settings in force, and what is wrong with them.",

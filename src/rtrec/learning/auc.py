@@ -29,15 +29,25 @@ def gauc(group: NDArray[np.uint64], score: Floats, y: Floats, weight: Floats) ->
     return float(np.average(areas[known], weights=weights[known])) if known.any() else None
 
 
+def by_score(group: NDArray[np.integer], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order by (group, score), given that by score: groups of 16 bits are sorted in linear time.
+
+    >>> by_score(np.array([1, 0, 1], np.uint16), np.argsort([0.5, 0.9, 0.1])).tolist()
+    [1, 2, 0]
+    """
+    ordered: NDArray[np.int64] = order[np.argsort(group[order], kind="stable")]
+    return ordered
+
+
 def grouped_auc(
-    group: NDArray[np.int64] | NDArray[np.uint64], score: Floats, y: Floats, weight: Floats
+    group: NDArray[np.integer], score: Floats, y: Floats, weight: Floats, order: NDArray[np.int64] | None = None
 ) -> tuple[Floats, Floats]:
     """Each group's AUC (NaN where a label is absent) and weight, by group.
 
-    Sorted by (group, score), a run of equal scores beats every negative of its group before it, and half of
-    its own.
+    order: by (group, score), if it is known.
+    Sorted by it, a run of equal scores beats every negative of its group before it, and half of its own.
     """
-    order = np.lexsort((score, group))
+    order = np.lexsort((score, group)) if order is None else order
     group, score, y, weight = group[order], score[order], y[order], weight[order]
     new_group = np.concatenate(([True], group[1:] != group[:-1]))[: group.size]
     new_run = new_group | np.concatenate(([True], score[1:] != score[:-1]))[: group.size]

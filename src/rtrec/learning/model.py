@@ -192,6 +192,11 @@ class OnlineModel:
         bias: NDArray[np.float64] = derive(self._state.intercept[None], np.zeros(1, np.int64), 0.0, self.policy)[0]
         return bias
 
+    def finite(self, slots: ArrayLike) -> NDArray[np.bool_]:
+        """Which heads' intercepts and state of these slots are numbers, [heads]; weights do not tell: NaN reads 0."""
+        pairs = np.isfinite(self._state.pairs[self._checked(slots)]).all(axis=(0, 2))
+        return np.logical_and(pairs, np.isfinite(self._state.intercept).all(axis=1))
+
     def encode_slots(self, slots: ArrayLike) -> bytes:
         """The image of some slots and the intercepts."""
         places = self._checked(slots)

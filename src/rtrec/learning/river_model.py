@@ -114,6 +114,13 @@ class RiverModel:
         found: NDArray[np.float64] = weights[np.searchsorted(met, np.asarray(slots, np.int64))]
         return found
 
+    def finite(self, slots: ArrayLike) -> NDArray[np.bool_]:
+        """Which heads' weights of these slots are numbers, [heads]; of none, and of a model without weights, all."""
+        places = np.asarray(slots, np.int64)
+        if not (places.size and self.linear):
+            return np.ones(self.heads, np.bool_)
+        return np.logical_and(np.isfinite(self.weights_of(places)).all(axis=0), np.isfinite(self.bias()))
+
     def bias(self) -> NDArray[np.float64]:
         """What is the same for every row, float64 [heads]."""
         return self._weights()[2]

@@ -30,6 +30,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     epoch: of the learner that wrote it. next_offset: in `examples`, where to go on. examples: learned so far.
     policy: what the weights were learned with. following: next number to take, by owner of an outbox.
     weights_offset: the end of `weights` then: updates from there on are newer. image, progress: as they encode.
+    held: made while nothing was published: a learner goes on from it, a scorer does not begin with it.
     """
 
     epoch: int
@@ -40,6 +41,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     weights_offset: int
     image: bytes
     progress: bytes
+    held: bool = False
 
 
 def encode(snapshot: Snapshot) -> bytes:

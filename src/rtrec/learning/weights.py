@@ -74,6 +74,12 @@ class ScorerWeights:
                 self.version = version
             yield
 
+    def of(self, slots: NDArray[np.int64]) -> WeightsUpdate | None:
+        """What is held of some slots, as the update that brings it; None before the first one."""
+        if self.version is None:
+            return None
+        return WeightsUpdate(*self.version, slots, self._weights[slots], self._bias.copy())
+
     def page_in(self) -> None:
         """Take all memory now, not while requests wait."""
         page_in(self._weights)

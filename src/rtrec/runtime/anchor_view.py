@@ -83,6 +83,12 @@ class AnchorView:
         many_anchor_values(self.table.rows, places, self.rules, now_ms, self._expired_before_ms(places), out)
         return out
 
+    def categories(self) -> set[str]:
+        """Every category that an anchor has."""
+        with self.lock:
+            metas = list(self.meta.values())
+        return {one.category for one in metas if one.category is not None}
+
     def newest_ms(self, anchor: str) -> int:
         """The newest event time of an anchor's partition."""
         return int(self.newest[partition_of(anchor, len(self.newest))])

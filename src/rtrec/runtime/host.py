@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -56,7 +56,7 @@ class Host(Reader):
         self._turns = threading.RLock()
         self.counts: Counter[tuple[str, str]] = Counter()
         self.reasons: Counter[str] = Counter()
-        self.steps = 0
+        self.steps = self.rearm_ms = 0
         self._alarm = self._closed = False
         self.timings: deque[tuple[int, float]] = deque(maxlen=KEPT_TIMINGS)
         self.wake = threading.Event()
@@ -98,6 +98,18 @@ class Host(Reader):
             turn = Turn()
             turn.add(HEAT, rerank(records, self.journey.heat.rules))
             self._commit(turn, {})
+
+    def note(self, puts: Mapping[str, bytes | None]) -> None:
+        """Commit records of the learner's, between steps."""
+        with self._turns:
+            turn = Turn()
+            turn.writes[journey.LEARN].puts.update(puts)
+            self._commit(turn, {})
+
+    def forget(self) -> None:
+        """Throw the journey's memory away, and go on from what is stored."""
+        with self._turns:
+            self._load()
 
     def close(self) -> None:
         """Store the figures, fold the log into the file, free the folder. A second call does nothing."""
@@ -205,6 +217,7 @@ class Host(Reader):
             known.events_offset = self._next[EVENTS]
         self.counts.update(turn.counts)
         self.reasons.update(dead_letters.reason_class(letter.reason) for letter in turn.dead_letters)
+        self.rearm_ms = max(self.rearm_ms, turn.rearm_ms)
         self.on_turn(turn)
         self._watch_refusals(turn)
         self.steps += 1

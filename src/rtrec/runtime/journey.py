@@ -17,7 +17,7 @@ from rtrec.features.heat_rules import HeatRules, heat_rules
 from rtrec.labels.exposure import Example, ScoredRow
 from rtrec.ports import Owner
 from rtrec.settings import Settings
-from rtrec.stages import dead_letters, heat, heat_events, label, learn, outbox, positions, profile
+from rtrec.stages import control, dead_letters, heat, heat_events, label, learn, outbox, positions, profile
 from rtrec.stages.control import ControlState
 from rtrec.stages.dead_letters import DeadLetter
 from rtrec.stages.effects import Effects, Writes
@@ -42,6 +42,7 @@ class Turn:
     """What one micro-batch leaves to be committed.
 
     counts: (stage, outcome) → how often. first_ms, last_ms: accepted event times, 0 if none.
+    rearm_ms: when the learner was told to publish again, 0 if it was not.
     """
 
     writes: dict[Owner, Writes] = field(default_factory=lambda: {owner: Writes() for owner in OWNERS})
@@ -49,6 +50,7 @@ class Turn:
     examples: list[Example] = field(default_factory=list)
     example_chunk: bytes | None = None
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rearm_ms: int = 0
     first_ms: int = 0
     last_ms: int = 0
 
@@ -85,6 +87,8 @@ class Journey:
         for record in records:
             effects, message = self.control.apply(record.value)
             turn.add(CONTROL, effects)
+            if message.kind == control.REARM:
+                turn.rearm_ms = message.at_ms
             if message.kind == "user_erase" and message.user_id is not None:
                 turn.add(PROFILE, profile.erase(self.profile, message.user_id, message.at_ms))
                 self._label(label.erase(self.label, message.user_id, message.at_ms), turn)

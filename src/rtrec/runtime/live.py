@@ -2,7 +2,8 @@
 
 Rules
 -----
-- Weights reach the scorer every `learner.publish_ms`; figures every second.
+- Weights reach the scorer every `learner.publish_ms` unless the circuit breaker is open (`releasing`); figures are
+  copied every second, and computed when they are asked for.
 - When no event has come for a second and a label is due by the wall clock, a tick is appended to the label
   stage's input, so that what it decides is in the log.
 - A step that fails is tried again from the store, with growing pauses; `/readyz` says so meanwhile. With
@@ -18,6 +19,7 @@ from rtrec.ports import NewRecord
 from rtrec.runtime.folder import TICKS
 from rtrec.runtime.host import Host, TooManyRefused
 from rtrec.runtime.reader import now_ms
+from rtrec.runtime.releasing import Releasing
 from rtrec.runtime.warm import warm
 from rtrec.settings import Settings
 
@@ -45,7 +47,7 @@ class Live:
         """Take anchors and weights into memory, warm the kernels, and begin to step."""
         known = self._host.serving.known
         known.follow()
-        known.publish(self._host.journey.learn.image(self._host.epoch))
+        self._releasing = Releasing(self._host)
         warm()
         known.weights.page_in()
         self._host.journey.learn.model.page_in()
@@ -85,7 +87,8 @@ class Live:
         elif now - self._busy_ms > QUIET_MS and host.journey.label.due_ms() <= now:
             host.append(TICKS, [NewRecord(str(now).encode())], durable=False)
         if now - self._published_ms >= host.settings.learner.publish_ms:
-            self._publish(now)
+            self._published_ms = now
+            self._releasing.turn(now)
         if now - self._dropped_ms >= DROP_IDLE_MS:
             self._dropped_ms = now
             host.serving.known.view.drop_idle()
@@ -96,17 +99,11 @@ class Live:
                 host.reload(settings)
         return done
 
-    def _publish(self, now: int) -> None:
-        self._published_ms = now
-        update = self._host.journey.learn.publish(self._host.epoch)
-        if update is not None:
-            self._host.serving.known.publish(update)
-
     def _figures(self) -> None:
         self._figures_ms = now_ms()
         journey = self._host.journey
+        self._host.serving.progress = journey.learn.progress.taken().report
         self._host.serving.figures = {
-            "progress": journey.learn.progress.report(),
             "outcomes": dict(journey.label.counts),
             "totals": self._host.totals(),
             "lag_events": self._host.lag(),

@@ -5,16 +5,24 @@ path pays for no metric.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from rtrec.learning.breaker import RULES
+from rtrec.learning.figures import MODELS
 from rtrec.runtime.serving import Serving
 
 if TYPE_CHECKING:
     from rtrec.runtime.host import Host
 
 Metrics = Mapping[str, Counter | Gauge | Histogram]
+
+
+_SHOWN: Final = {
+    "rtrec_model_logloss_nats": "logloss", "rtrec_model_ne_ratio": "ne", "rtrec_model_auc_ratio": "auc",
+    "rtrec_model_gauc_ratio": "gauc", "rtrec_model_calibration_ratio": "calibration",
+}  # fmt: skip
 
 
 class Measured:
@@ -50,20 +58,23 @@ class Measured:
             self._grow(metrics, "rtrec_scored_rows_total", total, outcome=outcome)
         age_ms = serving.models()["online"]["age_ms"]
         self._set(metrics, "rtrec_weights_age_ms", float("nan") if age_ms is None else age_ms)
-        for head, figures in serving.figures.get("progress", {}).get("heads", {}).items():
+        tripped = {one["rule"] for one in serving.breaker["tripped"]}
+        for rule in RULES:
+            self._set(metrics, "rtrec_breaker_open", serving.breaker["open"] and rule.name in tripped, rule=rule.name)
+        for head, figures in serving.progress(slices=False)["heads"].items():
             self._figures(metrics, head, figures)
 
     def _figures(self, metrics: Metrics, head: str, figures: dict[str, Any]) -> None:
-        recent = figures["online"].get("recent", {})
-        shown = {
-            ("rtrec_model_logloss_nats", "online"): recent.get("logloss"),
-            ("rtrec_model_calibration_ratio", "online"): recent.get("calibration"),
-            ("rtrec_model_auc_ratio", "online"): figures["online"]["auc"],
-            ("rtrec_model_auc_ratio", "heat_only"): figures["heat_only"]["auc"],
-        }
-        for (name, model), value in shown.items():
-            if value is not None:
-                self._set(metrics, name, value, head=head, model=model)
+        models = {name: figures[name]["recent"] for name in MODELS if figures[name] is not None}
+        models["heat_only"] = figures["heat_only"]
+        for model, recent in models.items():
+            for name, key in _SHOWN.items():
+                if recent.get(key) is not None:
+                    self._set(metrics, name, recent[key], head=head, model=model)
+        drift = figures["drift"]
+        self._grow(metrics, "rtrec_model_drifts_total", drift["drifts"], head=head)
+        if drift["last_example"] is not None:
+            self._set(metrics, "rtrec_model_drift_examples", drift["last_example"], head=head)
 
     def _grow(self, metrics: Metrics, name: str, total: float, **labels: str) -> None:
         key = (name, *labels.values())

@@ -14,10 +14,11 @@ from rtrec.runtime.knowledge import Knowledge
 from rtrec.runtime.pages import read_all
 from rtrec.runtime.serving import Serving
 from rtrec.settings import Settings
-from rtrec.stages import dead_letters
+from rtrec.stages import control, dead_letters
 from rtrec.stages.dead_letters import DeadLetter
 from rtrec.stages.heat import newest_of
 from rtrec.stages.messages import Record
+from rtrec.stages.publishing import KEY, shown
 
 CONTROL_RECORDS: Final = 5_000
 
@@ -67,6 +68,12 @@ class Reader:
 
     def _append_one(self, topic: str, key: bytes, value: bytes) -> int:
         return self.append(topic, [NewRecord(value, key)])
+
+    def rearm_learner(self) -> dict[str, Any]:
+        """Tell the learner to publish again and take the present as right; the breaker as it stood before."""
+        asked_ms = now_ms()
+        self._append_one(CONTROL, *control.rearm_message(asked_ms))
+        return {"asked_ms": asked_ms, "breaker": shown(self.folder.store.get(journey.LEARN, [KEY])[0])}
 
     def newest_ms(self) -> int:
         """Newest accepted event time, 0 before the first."""

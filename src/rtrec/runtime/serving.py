@@ -11,7 +11,7 @@ Rules
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -19,14 +19,25 @@ import numpy as np
 from rtrec.features import user_codec
 from rtrec.features.anchor_json import anchor_json
 from rtrec.features.table import FEATURE_SET
+from rtrec.learning.breaker import Tripped
 from rtrec.ranking import cursor, eligibility, recall
 from rtrec.ranking.errors import RequestError
 from rtrec.ranking.requests import Answer, Candidate, Filter, RecommendRequest, ScoreRequest
 from rtrec.runtime import scoring
 from rtrec.runtime.group_commit import GroupCommit
 from rtrec.runtime.knowledge import Knowledge
+from rtrec.runtime.naming import named
 from rtrec.runtime.scoring import Asker, Scored
 from rtrec.stages import control
+from rtrec.stages.publishing import shown
+
+
+class Report(Protocol):
+    """Progressive figures of now, computed when they are asked for."""
+
+    def __call__(self, *, slices: bool) -> Answer:
+        """In the shape of `rtrec evaluate`; with those of every slice, or without."""
+
 
 MAX_QUEUED: Final = 2_000
 REMEMBERED_REQUESTS: Final = 1_000
@@ -50,6 +61,8 @@ class Serving:
         self._append, self._events = append, GroupCommit(events)
         self._answers: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self.figures: Answer = {}
+        self.progress: Report = lambda *, slices: {"heads": {}}  # noqa: ARG005 - nothing is sliced
+        self.breaker: Answer = shown(None)
         self.reasons: list[str] = ["starting"]
 
     # Reads
@@ -256,7 +269,16 @@ class Serving:
         """Why requests should go elsewhere; [] when they should come."""
         return list(self.reasons)
 
+    def alarms(self) -> list[str]:
+        """What is wrong though requests can be answered."""
+        return [
+            f"breaker: {msgspec.convert(one, Tripped)}: weights are not published, the last good ones serve"
+            for one in self.breaker["tripped"]
+        ]
+
     def models(self) -> Answer:
         """The models that serve, and how they do: `figures` is what the host last published of the learner."""
         model: dict[str, Any] = scoring.model_json(self.known, self.known.now_ms())
-        return {"online": {"version": model["online"], "age_ms": model["online_age_ms"]}, "batch": None, **self.figures}
+        online = {"version": model["online"], "age_ms": model["online_age_ms"]}
+        progress = named(self.progress(slices=True), self.known.view.categories())
+        return {"online": online, "batch": None, "breaker": self.breaker, "progress": progress, **self.figures}

@@ -17,6 +17,8 @@ from rtrec.stages.effects import Effects
 
 ANCHOR: Final = "anchor/"
 ERASED: Final = "erased/"
+REARM: Final = "learner_rearm"
+REARM_KEY: Final = REARM.encode()
 ERASED_AHEAD_MS: Final = 60_000
 """Milliseconds after an erasure in which a user's events still fall under it: clocks differ."""
 
@@ -50,6 +52,11 @@ def anchor_state_message(anchor_id: str, state: AnchorState, now_ms: int) -> tup
 def erase_message(user_id: str, now_ms: int) -> tuple[bytes, bytes]:
     """(key, value) that erases a user as of now."""
     return f"user_erase/{user_id}".encode(), msgspec.json.encode(Message("user_erase", now_ms, user_id=user_id))
+
+
+def rearm_message(now_ms: int) -> tuple[bytes, bytes]:
+    """(key, value) that tells the learner to publish again, and to take the present as right."""
+    return REARM_KEY, msgspec.json.encode(Message(REARM, now_ms))
 
 
 def decode(value: bytes) -> Message:

@@ -18,9 +18,8 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rtrec.features.table import DENSE_INDEX
 from rtrec.features.vector import NO_POSITION, ROW, dense_slots, vectors
 from rtrec.labels.exposure import Example
 from rtrec.learning.ftrl import FtrlPolicy
@@ -39,7 +38,6 @@ CHECKPOINT: Final = "river"
 DAY_MS: Final = 86_400_000
 Update = WeightsUpdate | ModelUpdate
 """What is published: weights, or models that have none."""
-_HEAT: Final = DENSE_INDEX["heat_log"]
 
 
 class ExampleChunk(msgspec.Struct, frozen=True, array_like=True):
@@ -91,6 +89,7 @@ class LearnState:
         self.model = _model(len(heads), policy)
         self.messages = 0
         self.progress = Progress(heads)
+        self._non_finite, self.spoiled = self.progress.non_finite, np.zeros(len(heads), np.bool_)
         self.examples = self._figures_at = self._published = 0
         self.policy = policy
         self.head_of = np.full(len(HEADS), -1, np.int64)
@@ -105,7 +104,7 @@ class LearnState:
             self._check(msgspec.msgpack.decode(listed["policy"]))
             self.examples = self._figures_at = msgspec.msgpack.decode(listed["examples"], type=int)
         if "progress" in listed:
-            self.progress = Progress.decode(listed["progress"])
+            self._take_progress(listed["progress"])
         if isinstance(self.model, RiverModel):
             if CHECKPOINT in listed:
                 self.messages, state = msgspec.msgpack.decode(listed[CHECKPOINT], type=tuple[int, bytes])
@@ -134,7 +133,12 @@ class LearnState:
             self.model.decode(image)
         else:
             self.model.load_slots(image)
-        self.progress, self.examples = Progress.decode(progress), examples
+        self._take_progress(progress)
+        self.examples = examples
+
+    def _take_progress(self, data: bytes) -> None:
+        self.progress = Progress.decode(data)
+        self._non_finite = self.progress.non_finite
 
     def _check(self, kept: dict[str, Any]) -> None:
         if (kept if "model" in kept else {"admit_examples": 1} | kept) != self._fingerprint():
@@ -159,17 +163,20 @@ class LearnState:
         """Note the weights that changed since the last call; figures every few thousand examples, or when asked.
 
         Figures are not state: a kill may take the newest few thousand examples out of them, never out of weights.
+        Weights that are no numbers are not stored: a restart goes on from the last that were, without what came since.
         """
+        dirty = np.empty(0, np.int64) if isinstance(self.model, RiverModel) else self.model.take_dirty()
+        if not self.sound(dirty):
+            return
         now = figures or self.examples - self._figures_at >= FIGURES_EVERY
         if now:
             self._figures_at = self.examples
             writes.puts["progress"] = self.progress.encode()
         if isinstance(self.model, RiverModel):
-            if now and self.model.linear:
+            if now and self.model.linear and self.sound(self.model.slots()):
                 writes.puts[CHECKPOINT] = msgspec.msgpack.encode((self.messages, self.model.encode()))
                 self._write_policy(writes)
             return
-        dirty = self.model.take_dirty()
         if not dirty.size:
             return
         while self._images and self._images[-1][1].size < 2 * dirty.size:
@@ -199,6 +206,25 @@ class LearnState:
             return ModelUpdate.of(self.model, epoch, self.examples)
         return self._update(epoch, self.model.slots())
 
+    def everything(self, epoch: int, also: NDArray[np.int64]) -> Update:
+        """Every weight, and those (0) of slots forgotten since the last publication, for scorers that go on.
+
+        also: slots that were taken for a publication and not sent.
+        """
+        if isinstance(self.model, RiverModel) and not self.model.linear:
+            return self.image(epoch)
+        touched = np.union1d(also, self.model.take_touched())
+        return self._update(epoch, np.union1d(touched, self.model.slots()))
+
+    def sound(self, slots: ArrayLike = ()) -> bool:
+        """Whether learning came of numbers alone so far, these slots looked at anew; else it is not to be stored.
+
+        `spoiled` says of which heads it did not; that stays, until weights are taken from where they were stored.
+        """
+        finite = self.model.finite(np.asarray(slots, np.int64)) & (self.progress.non_finite == self._non_finite)
+        self.spoiled |= ~finite
+        return not self.spoiled.any()
+
     def _update(self, epoch: int, slots: NDArray[np.int64]) -> WeightsUpdate:
         return WeightsUpdate(epoch, self.examples, slots, self.model.weights_of(slots), self.model.bias())
 
@@ -221,12 +247,13 @@ def learn(state: LearnState, chunk: bytes) -> Effects:
     label = np.frombuffer(stored.labels, np.uint8)[known].astype(np.float64)
     weight = np.frombuffer(stored.weights, np.float64)[known]
     index, value = vectors(rows, np.frombuffer(stored.positions, np.int64)[known], state.policy.slots_log2)
-    columns = index, value, head[known], label, weight, stored.fake()[known]
+    fake = stored.fake()[known]
+    columns = index, value, head[known], label, weight, fake
     p = np.empty(len(rows))
     for some, day in _days(np.frombuffer(stored.ts_ms, np.int64)[known]):
         state.model.advance(day, state.policy.expire_days)
         p[some] = state.model.learn(*(column[some] for column in columns))
-    state.progress.add(head[known], p, label, weight, rows["dense"][:, _HEAT], rows["user"])
+    state.progress.add(rows, head[known], label, weight, fake, {"online": p})
     state.examples += len(rows)
     state.messages += 1
     for place, name in enumerate(state.heads):

@@ -16,6 +16,7 @@ class FakeServing:
         self.erased: list[str] = []
         self.asked: list[Any] = []
         self.reasons: list[str] = []
+        self.raised: list[str] = []
 
     def anchor(self, anchor_id: str, at_ms: int | None) -> Answer | None:
         return {"anchor_id": anchor_id, "at_ms": at_ms} if anchor_id in {"a1", "a/1"} else None
@@ -50,6 +51,9 @@ class FakeServing:
 
     def ready(self) -> list[str]:
         return self.reasons
+
+    def alarms(self) -> list[str]:
+        return self.raised
 
     def models(self) -> Answer:
         return {"online": {"version": None, "age_ms": None}, "batch": None, "progress": {"heads": {}}, "outcomes": {}}

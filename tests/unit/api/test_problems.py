@@ -127,7 +127,10 @@ def test_a_fault_of_ours_is_500_without_the_inside(client: AppClient, caplog: py
 
 
 def test_not_ready_is_503_with_the_reasons(client: AppClient, serving: FakeServing) -> None:
+    """An alarm keeps nobody away: requests can be answered."""
     assert client.get("/readyz").json() == {"status": "ready"}
+    serving.raised = ["an alarm"]
+    assert client.get("/readyz").json() == {"status": "ready", "alarms": ["an alarm"]}
     serving.reasons = ["the store is away"]
     response = client.get("/readyz")
     assert problem_of(response, 503)["reasons"] == ["the store is away"]

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from math import isnan
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
 from rtrec.adapters.prometheus import registry
+from rtrec.features.vector import ROW
+from rtrec.learning.progress import Progress
 from rtrec.ranking.requests import ScoreRequest
 from rtrec.runtime.embedded import Embedded
 from tests.unit.runtime.hosts import DAY_MS, SETTINGS, append, event, line, now_ms, take
@@ -127,3 +130,24 @@ def test_logged_rows_are_counted(host: Embedded) -> None:
         host.serving.score(ScoreRequest(candidates=["a", "b"], user_id="u"))
     for _ in range(2):
         assert value(scraper.scrape(), "rtrec_scored_rows_total", outcome="logged") == 4
+
+
+def test_the_learners_figures_are_those_of_its_window_by_head_and_model(host: Embedded) -> None:
+    """Models that do not predict have no sample; a drift is counted once, however often it is scraped."""
+    scraper, progress = Scraper(host), Progress(["click"])
+    rng, n = np.random.default_rng(1), 400
+    rows = np.zeros(n, ROW)
+    rows["user"], p = rng.integers(1, 9, n), rng.uniform(0.1, 0.9, n)
+    progress.add(rows, np.zeros(n), rng.random(n) < p, np.ones(n), np.zeros(n), {"online": p})
+    progress.drift[0].drifts, progress.drift[0].at = 2, 350
+    host.serving.progress = progress.taken().report
+    recent = progress.report()["heads"]["click"]["online"]["recent"]
+    for _ in range(2):
+        figures = scraper.scrape()
+        for name, key in (("logloss_nats", "logloss"), ("ne_ratio", "ne"), ("auc_ratio", "auc"), ("gauc_ratio", "gauc"),
+                          ("calibration_ratio", "calibration")):  # fmt: skip
+            assert value(figures, f"rtrec_model_{name}", head="click", model="online") == recent[key] > 0
+        assert value(figures, "rtrec_model_auc_ratio", head="click", model="heat_only") == 0.5
+        assert not any(("model", "batch") in labels for _, labels in figures)
+        assert value(figures, "rtrec_model_drifts_total", head="click") == 2
+        assert value(figures, "rtrec_model_drift_examples", head="click") == 350

@@ -22,13 +22,14 @@ from rtrec.runtime.pages import read_all
 from rtrec.runtime.reader import digest, letter_json, requeue
 from rtrec.runtime.serving import Serving
 from rtrec.settings import Settings
-from rtrec.stages import learn
+from rtrec.stages import control, learn
 from rtrec.stages.dead_letters import DeadLetter
 from rtrec.stages.heat import newest_of
 from rtrec.stages.hops.label import EXAMPLES
 from rtrec.stages.hops.learn import LearnHop
 from rtrec.stages.hops.profile import CONTROL
 from rtrec.stages.messages import Record
+from rtrec.stages.publishing import KEY, shown
 
 
 class ClusterReader:
@@ -73,6 +74,13 @@ class ClusterReader:
 
     def _again(self, letter: DeadLetter) -> None:
         self._log.append(letter.topic, letter.partition, [NewRecord(letter.original)], now_ms())
+
+    def rearm_learner(self) -> dict[str, Any]:
+        """Tell the learner to publish again and take the present as right; the breaker as it stood before."""
+        asked_ms, breaker = now_ms(), shown(self._store.get(LEARN, [KEY])[0])
+        key, value = control.rearm_message(asked_ms)
+        self._log.append(CONTROL, 0, [NewRecord(value, key)], asked_ms)
+        return {"asked_ms": asked_ms, "breaker": breaker}
 
     def close(self) -> None:
         """Let go of the brokers."""

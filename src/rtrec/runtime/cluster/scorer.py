@@ -6,8 +6,8 @@ Rules
   most, and never with more than a sixth of a processor. While the store is away what is known serves, `stale`. One that
   comes back may have lost its newest commits and given their numbers to others: it is read from `LOST_COMMITS` before.
 - `control` is read whole at the start, then as it comes: a ban does not wait behind events.
-- Weights begin from the learner's newest snapshot and go on with the topic `weights` from where the snapshot was
-  made; lower versions are refused, so nothing of a zombie's is taken. A learner that is away changes nothing. A scorer
+- Weights begin from the learner's newest snapshot that is not held, and go on with the topic `weights` from there;
+  lower versions are refused, so nothing of a zombie's is taken. A learner that is away changes nothing. A scorer
   that missed some of the topic (it was cut off longer than the topic keeps) begins again from the newest snapshot.
 - Events and control messages are acknowledged by Kafka before they count as stored, within `APPEND_S`; when they were
   not, whoever comes within `AWAY_S` is told so at once, and no thread waits. Logged rows that were not are dropped and
@@ -34,7 +34,7 @@ from rtrec.adapters.kafka_publisher import Message
 from rtrec.events.ids import partition_of
 from rtrec.learning.weights_wire import Arriving
 from rtrec.ports import FollowedStore, NewRecord, Owner, Record
-from rtrec.runtime.cluster.learn_worker import FIGURES
+from rtrec.runtime.cluster.learn_worker import BREAKER, FIGURES
 from rtrec.runtime.cluster.learn_worker import OWNER as LEARN
 from rtrec.runtime.cluster.patience import patiently
 from rtrec.runtime.cluster.sides import Sides
@@ -48,6 +48,7 @@ from rtrec.settings import Settings
 from rtrec.stages.hops.label import EXAMPLES
 from rtrec.stages.hops.learn import WEIGHTS, LearnHop
 from rtrec.stages.hops.profile import CONTROL
+from rtrec.stages.publishing import shown
 
 FOLLOW_S: Final = 0.02
 REST_SHARE: Final = 5.0
@@ -200,9 +201,10 @@ class Scorer:
         if (settings := self._reload()) is not None:
             self.known.change(settings)
         self.known.refresh_times()
-        (figures,) = self._store.get(LEARN, [FIGURES])
+        figures, breaker = self._store.get(LEARN, [FIGURES, BREAKER])
         if figures is not None:
-            self.serving.figures = {"progress": msgspec.json.decode(figures)}
+            self.serving.progress = lambda *, slices: msgspec.json.decode(figures)  # noqa: ARG005 - they are in it
+        self.serving.breaker = shown(breaker)
 
     def _follow_topics(self) -> None:
         asyncio.run(self._read_topics())
@@ -255,7 +257,7 @@ class Scorer:
 
     def _load_weights(self) -> None:
         """Begin from the newest snapshot, if there is one, and with the topic from where it was made."""
-        snapshot = self._snapshots.newest(self._store.offsets(LEARN).get(EXAMPLES, 0))
+        snapshot = self._snapshots.newest(self._store.offsets(LEARN).get(EXAMPLES, 0), to_serve=True)
         start, end = self._log.bounds(WEIGHTS, 0)
         self._next[WEIGHTS] = start
         if snapshot is not None:

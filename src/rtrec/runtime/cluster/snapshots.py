@@ -1,4 +1,4 @@
-"""The learner's snapshots in the registry: `learn/{epoch}-{offset}.snapshot` under any fsspec URL.
+"""The learner's snapshots in the registry: `learn/{epoch}-{offset}[.held].snapshot` under any fsspec URL.
 
 Rules
 -----
@@ -6,6 +6,8 @@ Rules
   written twice by one epoch with other content, for a learner at one offset has one state.
 - The newest is the one of the highest offset and, among those, of the highest epoch. One that is damaged is passed
   over, with an alarm, for the one before it.
+- A *held* one was made while the circuit breaker was open: learners go on from it, scorers begin with the newest other
+  one, which is never pruned.
 - `prune` is for the learner whose commit has just named its snapshot: it removes older ones, never newer ones, so
   that a zombie takes nothing from its successor.
 """
@@ -20,7 +22,8 @@ from rtrec.settings_cluster import Registry
 
 FOLDER: Final = "learn"
 SUFFIX: Final = ".snapshot"
-_NAMED: Final = re.compile(r"\d+-\d+\.snapshot")
+HELD: Final = ".held"
+_NAMED: Final = re.compile(r"\d+-\d+(\.held)?\.snapshot")
 """What else lies there is somebody else's."""
 _log = logging.getLogger("rtrec.snapshots")
 
@@ -37,7 +40,7 @@ class Snapshots:
 
     def put(self, snapshot: Snapshot) -> str:
         """Store a snapshot; its name."""
-        name = f"{snapshot.epoch:012d}-{snapshot.next_offset:016d}{SUFFIX}"
+        name = f"{snapshot.epoch:012d}-{snapshot.next_offset:016d}{HELD if snapshot.held else ''}{SUFFIX}"
         self._files.makedirs(self._folder, exist_ok=True)
         partial = f"{self._folder}/.{name}.partial"
         with self._files.open(partial, "wb") as file:
@@ -45,10 +48,13 @@ class Snapshots:
         self._files.mv(partial, f"{self._folder}/{name}")
         return name
 
-    def newest(self, up_to_offset: int | None = None) -> Snapshot | None:
-        """The newest whole snapshot; of those up to an offset of `examples` where one is given."""
+    def newest(self, up_to_offset: int | None = None, *, to_serve: bool = False) -> Snapshot | None:
+        """The newest whole snapshot; of those up to an offset of `examples` where one is given.
+
+        to_serve: of those that are not held.
+        """
         for name in self._names():
-            if up_to_offset is None or _place(name)[0] <= up_to_offset:
+            if (up_to_offset is None or _place(name)[0] <= up_to_offset) and not (to_serve and _held(name)):
                 try:
                     return decode(self._files.cat_file(f"{self._folder}/{name}"))
                 except Damaged as damage:
@@ -58,10 +64,13 @@ class Snapshots:
         return None
 
     def prune(self, name: str) -> None:
-        """Remove snapshots older than this one, but for as many as are kept."""
-        older = [one for one in self._names() if _place(one) < _place(name)]
+        """Remove snapshots older than this one, but for as many as are kept and the newest that serves."""
+        names = list(self._names())
+        serves = next((one for one in names if not _held(one)), None)
+        older = [one for one in names if _place(one) < _place(name)]
         for one in older[self._kept - 1 :]:
-            self._files.rm_file(f"{self._folder}/{one}")
+            if one != serves:
+                self._files.rm_file(f"{self._folder}/{one}")
 
     def _names(self) -> Iterator[str]:
         """Newest first."""
@@ -76,5 +85,9 @@ class Snapshots:
 
 def _place(name: str) -> tuple[int, int]:
     """(offset, epoch) of a snapshot's name."""
-    epoch, offset = name.removesuffix(SUFFIX).split("-")
+    epoch, offset = name.removesuffix(SUFFIX).removesuffix(HELD).split("-")
     return int(offset), int(epoch)
+
+
+def _held(name: str) -> bool:
+    return name.endswith(HELD + SUFFIX)

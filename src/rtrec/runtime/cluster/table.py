@@ -94,7 +94,7 @@ STAGES: Final[dict[str, Stage]] = {
         lambda _: (PROFILED,), lambda _, partition: Owner("label", partition), _label,
         lambda partition: {CONTROL: 0, SCORED: partition, TICKS: partition},
     ),
-    "learn": Stage(lambda _: (EXAMPLES,), lambda _, __: LEARN, _learn),
+    "learn": Stage(lambda _: (EXAMPLES,), lambda _, __: LEARN, _learn, lambda _: {CONTROL: 0}),
     "archive": Stage(lambda _: (EXAMPLES,), lambda _, __: Owner("archive", 0), _archive),
 }  # fmt: skip
 """Every stage by its name, which is also its group's (after `rtrec-`)."""

@@ -57,17 +57,28 @@ class LearnHop:
             self.next_offset = record.offset + 1
         return turn
 
-    def snapshot(self, epoch: int, weights_offset: int) -> Snapshot:
+    def go_back(self, snapshot: Snapshot | None) -> None:
+        """Take the weights of a snapshot (None: none) and go on from here: what was learned since is left out."""
+        before, self.state = self.state, learn.LearnState(self._settings.labels.heads, self._settings.learner)
+        if snapshot is not None:
+            self.state.restore(snapshot.policy, snapshot.image, snapshot.progress, snapshot.examples)
+        self.state.examples = before.examples
+
+    def snapshot(self, epoch: int, weights_offset: int, *, held: bool = False) -> Snapshot:
         """Everything, as it stands."""
         policy, image, progress = self.state.stored()
         return Snapshot(
             epoch, self.next_offset, self.state.examples, policy, dict(self.sequences.following), weights_offset,
-            image, progress,
+            image, progress, held,
         )  # fmt: skip
 
     def publish(self, epoch: int) -> WeightsUpdate | None:
         """What moved since the last publication, or None; TypeError for a model that has no weights."""
-        update = self.state.publish(epoch)
-        if isinstance(update, ModelUpdate):
-            raise TypeError("learner.model: no weights to publish; `rtrec config check` says which models have some")
-        return update
+        return sendable(self.state.publish(epoch))
+
+
+def sendable(update: learn.Update | None) -> WeightsUpdate | None:
+    """What is to be published, as it can be sent; TypeError for a model that has no weights."""
+    if isinstance(update, ModelUpdate):
+        raise TypeError("learner.model: no weights to publish; `rtrec config check` says which models have some")
+    return update

@@ -16,12 +16,15 @@ from rtrec.adapters.kafka_log import KafkaLog
 from rtrec.adapters.redis_client import command, connect
 from rtrec.adapters.redis_store import RedisStore
 from rtrec.learning import weights_wire
+from rtrec.learning.breaker import BreakerState, Tripped
+from rtrec.learning.progress import Progress
 from rtrec.learning.weights import WeightsUpdate
-from rtrec.ports import NewRecord, Owner, Record
+from rtrec.ports import NewRecord, Owner, Record, Verdict
 from rtrec.ranking.anchor_state import AnchorState
 from rtrec.ranking.requests import ScoreRequest
 from rtrec.runtime.cluster import patience
 from rtrec.runtime.cluster import scorer as scorer_module
+from rtrec.runtime.cluster.learn_worker import BREAKER, FIGURES, OWNER
 from rtrec.runtime.cluster.scorer import Scorer, begin
 from rtrec.runtime.cluster.snapshots import Snapshots
 from rtrec.runtime.cluster.wiring import now_ms, store_of
@@ -191,6 +194,31 @@ def test_weights_of_lower_versions_are_refused(world: World) -> None:
     eventually(lambda: scorer.known.weights.version == (2, 41))
     assert scorer.known.weights.bias(0) == 5.0
     assert scorer.serving.models()["online"]["version"] == "2.41"
+    scorer.stop()
+
+
+def test_scores_tell_the_age_of_their_weights_and_an_open_breaker_is_shown_within_seconds(world: World) -> None:
+    """Weights that are no longer published grow older in every answer; the process stays ready and says why."""
+    scorer = world.scorer()
+    scorer.start()
+    world.log.append("weights", 0, weights(1, 50, 1.0), 0)
+    eventually(lambda: scorer.known.weights.version == (1, 50))
+    ages_ms = []
+    for _ in range(2):
+        ages_ms.append(scorer.serving.score(ScoreRequest(candidates=[ANCHOR]))["model"]["online_age_ms"])
+        time.sleep(0.02)
+    assert 0 <= ages_ms[0] < ages_ms[0] + 20 <= ages_ms[1] < SOON_S * 1_000
+    assert (scorer.serving.ready(), scorer.serving.alarms()) == ([], [])
+    opened = BreakerState(1, now_ms(), (Tripped("loss_jump", "click", 2.0, 1.0),))
+    lease = world.store.acquire(OWNER)
+    figures = msgspec.json.encode(Progress(["click"]).report(slices=True))
+    writes = Writes(puts={BREAKER: msgspec.json.encode(opened), FIGURES: figures})
+    assert world.store.commit(OWNER, lease.epoch, {}, writes) is Verdict.OK
+    eventually(scorer.serving.alarms, 5.0)
+    assert scorer.serving.ready() == []
+    models = scorer.serving.models()
+    assert (models["breaker"]["open"], models["breaker"]["tripped"][0]["figure"]) == (True, 2.0)
+    assert models["progress"]["heads"]["click"]["examples"] == 0
     scorer.stop()
 
 
