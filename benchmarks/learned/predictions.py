@@ -37,6 +37,7 @@ class Recorder(Progress):
     def add(
         self, head: ArrayLike, p: ArrayLike, y: ArrayLike, weight: ArrayLike, heat: ArrayLike, user_hash: ArrayLike
     ) -> None:
+        """Judge, and keep p."""
         super().add(head, p, y, weight, heat, user_hash)
         self.predicted.append(np.array(p, np.float64))
 

@@ -9,9 +9,8 @@ Rules
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -46,6 +45,10 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.head)
+
+    def where(self, part: NDArray[np.bool_]) -> "Examples":
+        """Some of them, in the same order."""
+        return Examples(*(getattr(self, one.name)[part] for one in fields(self)))
 
     def impressions(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(each impression's first example, each example's impression); impressions in order of time."""
@@ -111,8 +114,3 @@ class _Store:
                     self._records[owner].pop(key, None)
                 else:
                     self._records[owner][key] = value
-
-
-def column(rows: Rows, name: str) -> NDArray[Any]:
-    """A column of rows, contiguous."""
-    return np.ascontiguousarray(rows[name])

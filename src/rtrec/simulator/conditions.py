@@ -61,7 +61,7 @@ def present(conditions: Conditions, everybody: int, since_start_ms: int) -> int:
     """How many of `everybody`, in their order, have come by a time.
 
     >>> [present(Conditions(newcomers=0.5, newcomers_ms=100), 10, at_ms) for at_ms in (0, 50, 100, 900)]
-    [5, 7, 10, 10]
+    [5, 8, 10, 10]
     """
     return everybody - int(
         everybody * conditions.newcomers * (1.0 - min(since_start_ms / conditions.newcomers_ms, 1.0))

@@ -82,7 +82,7 @@ def test_a_tide_moves_an_anchor_without_a_jump_and_is_forgotten() -> None:
 
 @pytest.mark.parametrize(("returns", "least", "most"), [(0.0, 0.0, 0.0), (0.5, 0.05, 0.25)])
 def test_clicks_that_return_come_late(returns: float, least: float, most: float) -> None:
-    """A half comes after 60 s on average: of all clicks e^-1 / 2 come after a minute, if the stream is long enough to see it."""
+    """A half comes after 60 s on average: e^-1 of those more than a minute, as far as the stream is long enough."""
     shown_ms: dict[tuple[object, object], int] = {}
     late: defaultdict[bool, int] = defaultdict(int)
     for event in stream(Conditions(returns=returns, return_ms=60_000)):

@@ -1,0 +1,71 @@
+"""Cold start: impressions until a new anchor is predicted as well as a known one, with and without attributes.
+
+Anchors declare a `style` that truly moves clicks, for everybody and by the viewer's gender, and come one after the
+other. NE here is the normalized entropy over all that labels can be (the simulator knows each chance), so that 10
+impressions of an anchor suffice; it is divided by the truth's own NE on the same impressions, for two groups of
+impressions differ in how predictable they are. "As well": within 2 % of known anchors in the same period.
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.learned.measures import Floats, entropy, expected_logloss, nth, truth_of
+from benchmarks.learned.predictions import progressive, without_attributes
+from benchmarks.learned.stream import START_MS, examples
+from rtrec.settings import Attribute, Features, Labels, Settings
+from rtrec.simulator.conditions import Conditions
+from rtrec.simulator.simulation import Simulation
+from rtrec.simulator.truth import truths
+
+DECLARED = (
+    Attribute(name="style", of="anchor", crosses=("gender",)),
+    Attribute(name="gender", of="user"),
+)
+EDGES = (0, 10, 20, 40, 80, 160, 320, 640)
+KNOWN_FROM = 640
+CLOSE = 1.02
+BEGINS_S = 120
+WARM_SHARE = 0.2
+
+
+def cold_start(events: int, seed: int = 1, anchors: int = 300) -> dict[str, Any]:
+    """The curve over a new anchor's impressions, and where it has come within 2 % of known anchors."""
+    settings = Settings(labels=Labels(heads=("click",)), features=Features(attributes=DECLARED))
+    conditions = Conditions(newcomers=0.7, newcomers_ms=10 * events, styles=0.7)
+    platform = Simulation(seed, max(events // 200, 100), anchors, conditions=conditions)
+    stream = list(platform.events(events, START_MS))
+    given = examples(stream, settings)
+    given = given.where(given.ts_ms >= START_MS + 1_000 * BEGINS_S)
+    _, chance = truth_of(given, truths(platform.world, stream))
+    place = nth(np.ascontiguousarray(given.rows["anchor"]), given.ts_ms)
+    judged = given.ts_ms >= START_MS + int(WARM_SHARE * 10 * events)
+    return {
+        "events": events,
+        "with": _curve(progressive(given, settings), chance, place, judged),
+        "without": _curve(progressive(without_attributes(given), settings), chance, place, judged),
+    }
+
+
+def _curve(p: Floats, chance: Floats, place: NDArray[np.int64], judged: NDArray[np.bool_]) -> dict[str, Any]:
+    known = judged & (place >= KNOWN_FROM)
+    level = _above_truth(p[known], chance[known])
+    curve: list[dict[str, Any]] = []
+    for first, behind in itertools.pairwise(EDGES):
+        part = judged & (place >= first) & (place < behind)
+        ratio = _above_truth(p[part], chance[part]) / level
+        curve.append({"from": first, "to": behind, "examples": int(part.sum()), "over_known": round(ratio, 4)})
+    far = [one["to"] for one in curve if one["over_known"] > CLOSE]
+    return {
+        "known_ne": round(expected_logloss(p[known], chance[known]) / entropy(float(chance[known].mean())), 4),
+        "known_over_truth": round(level, 4),
+        "impressions_needed": far[-1] if far else 0,
+        "curve": curve,
+    }
+
+
+def _above_truth(p: Floats, chance: Floats) -> float:
+    """NE over the truth's NE: 1 is perfect."""
+    return expected_logloss(p, chance) / expected_logloss(chance, chance)
