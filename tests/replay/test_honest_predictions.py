@@ -54,7 +54,7 @@ def test_dishonest_predictions_would_be_seen() -> None:
 
 
 def test_bias_features_keep_the_place_out_of_the_preference() -> None:
-    figures = position_bias(40_000)
+    figures = position_bias(30_000)
     aucs = figures["auc_of_preference"]
     assert 0.5 < aucs["without"] < aucs["with"] < figures["best_possible"]
     gap = {name: abs(score - figures["mean_preference"]) for name, score in figures["mean_score"].items()}
@@ -63,14 +63,14 @@ def test_bias_features_keep_the_place_out_of_the_preference() -> None:
 
 def test_declared_attributes_shorten_a_cold_start() -> None:
     """An anchor's first impressions are predicted worse than a known one's, and less so where it says what it is."""
-    figures = cold_start(50_000, anchors=120)
+    figures = cold_start(40_000, anchors=120)
     first = {name: figures[name]["curve"][0]["over_known"] for name in ("with", "without")}
     assert first["with"] < first["without"]
     assert figures["with"]["impressions_needed"] <= figures["without"]["impressions_needed"]
 
 
 def test_what_is_published_every_second_follows_a_drift_better_than_every_minute() -> None:
-    by_pace = drift(50_000, paces_s=(1, 60))["publish_s"]
+    by_pace = drift(40_000, paces_s=(1, 60))["publish_s"]
     assert by_pace[1]["auc"] > by_pace[60]["auc"] > 0.5
     assert by_pace[1]["ne"] < by_pace[60]["ne"]
 
