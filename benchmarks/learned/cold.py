@@ -32,7 +32,7 @@ BEGINS_S = 120
 WARM_SHARE = 0.2
 
 
-def cold_start(events: int, seed: int = 1, anchors: int = 300) -> dict[str, Any]:
+def cold_start(events: int, seed: int = 1, anchors: int = 300, known_from: int = KNOWN_FROM) -> dict[str, Any]:
     """The curve over a new anchor's impressions, and where it has come within 2 % of known anchors."""
     settings = Settings(labels=Labels(heads=("click",)), features=Features(attributes=DECLARED))
     conditions = Conditions(newcomers=0.7, newcomers_ms=10 * events, styles=0.7)
@@ -43,18 +43,23 @@ def cold_start(events: int, seed: int = 1, anchors: int = 300) -> dict[str, Any]
     _, chance = truth_of(given, truths(platform.world, stream))
     place = nth(np.ascontiguousarray(given.rows["anchor"]), given.ts_ms)
     judged = given.ts_ms >= START_MS + int(WARM_SHARE * 10 * events)
-    known = judged & (place >= KNOWN_FROM)
+    known = judged & (place >= known_from)
     plain, told = progressive(without_attributes(given), settings), progressive(given, settings)
     plain_level = _above_truth(plain[known], chance[known])
-    found = {"with": _curve(told, chance, place, judged), "without": _curve(plain, chance, place, judged)}
-    found["with"]["needed_for_known_without"] = _needed(_steps(told, chance, place, judged, plain_level))
+    found = {
+        "with": _curve(told, chance, place, judged, known_from),
+        "without": _curve(plain, chance, place, judged, known_from),
+    }
+    found["with"]["needed_for_known_without"] = _needed(_steps(told, chance, place, judged & ~known, plain_level))
     return {"events": events, **found}
 
 
-def _curve(p: Floats, chance: Floats, place: NDArray[np.int64], judged: NDArray[np.bool_]) -> dict[str, Any]:
-    known = judged & (place >= KNOWN_FROM)
+def _curve(
+    p: Floats, chance: Floats, place: NDArray[np.int64], judged: NDArray[np.bool_], known_from: int
+) -> dict[str, Any]:
+    known = judged & (place >= known_from)
     level = _above_truth(p[known], chance[known])
-    steps = _steps(p, chance, place, judged, level)
+    steps = _steps(p, chance, place, judged & ~known, level)
     return {
         "known_ne": round(expected_logloss(p[known], chance[known]) / entropy(float(chance[known].mean())), 4),
         "known_over_truth": round(level, 4),
@@ -70,6 +75,8 @@ def _steps(
     steps: list[dict[str, Any]] = []
     for first, behind in pairwise(EDGES):
         part = judged & (place >= first) & (place < behind)
+        if not part.any():
+            break
         ratio = _above_truth(p[part], chance[part]) / level
         steps.append({"from": first, "to": behind, "examples": int(part.sum()), "over_known": round(ratio, 4)})
     return steps

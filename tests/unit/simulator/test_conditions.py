@@ -32,7 +32,7 @@ def test_every_condition_leaves_a_valid_stream_in_order_and_the_same_each_time()
 def test_a_card_is_clicked_the_less_the_lower_it_stands_and_by_surface() -> None:
     """Where it is looked at with probability 1 / (1 + k): the third place on gets under half the first one's clicks."""
     shown, clicked = Counter[tuple[str, bool]](), Counter[tuple[str, bool]]()
-    for event in stream(Conditions(surfaces=("flat", "steep"), examination={"flat": 0.0, "steep": 1.0}), 40_000):
+    for event in stream(Conditions(surfaces=("flat", "steep"), examination={"flat": 0.0, "steep": 1.0}), 20_000):
         if event["type"] in ("impression", "click") and event["position"] != 1:
             counts = shown if event["type"] == "impression" else clicked
             counts[str(event["surface"]), int(str(event["position"])) > 1] += 1
@@ -55,7 +55,7 @@ def test_newcomers_come_one_after_the_other() -> None:
 
 
 def test_styles_are_declared_before_the_first_room_and_move_clicks() -> None:
-    events = stream(Conditions(styles=1.0), 40_000)
+    events = stream(Conditions(styles=1.0), 20_000)
     style: dict[object, str] = {}
     clicks, shown = Counter[str](), Counter[str]()
     for event in events:
