@@ -62,7 +62,7 @@ def test_bias_features_keep_the_place_out_of_the_preference() -> None:
 
 
 def test_declared_attributes_make_new_anchors_known_sooner() -> None:
-    """At every number of impressions below which an anchor is new, and beyond: nearer to the truth, also by own level."""
+    """At every number of impressions of a new anchor, and of a known one: nearer to the truth, by its own level too."""
     figures = cold_start(80_000, anchors=160, known_from=160)
     level = {name: figures[name]["known_over_truth"] for name in ("with", "without")}
     assert 1.0 < level["with"] < level["without"]

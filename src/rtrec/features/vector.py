@@ -61,9 +61,8 @@ _SALTS: Final = np.arange(1, N_DENSE + N_SPARSE + 1, dtype=np.uint64)
 _HEAT, _CTR, _TASTE = DENSE_INDEX["heat_log"], DENSE_INDEX["ctr_1h"], DENSE_INDEX["taste_share"]
 _FAMILIARITY, _EXPOSURES = DENSE_INDEX["familiarity"], DENSE_INDEX["pair_exposures"]
 _VIEWS: Final = DENSE_INDEX["user_views_log"]
-_HOUR, _WEEKDAY = 6, 7
+_HOUR, _WEEKDAY, _TASTE_BY_VIEWS = 6, 7, 15
 """Places in `table.SPARSE`."""
-
 _BUCKETS: Final = {5: 1, 6: 1, 7: 1, 9: 1, 10: 64, 11: 1, 12: 1, 13: 2}
 """Places in `table.SPARSE` of buckets, hours and the position, and what `_tokens` adds to them."""
 
@@ -224,7 +223,9 @@ def bucket_words(row: Any) -> dict[str, str]:
     """
     pairs = np.empty((N_SPARSE, 2), np.uint64)
     _tokens(row, SERVED_POSITION, pairs)
-    return {SPARSE[place].name: str(int(pairs[place, 0]) - before) for place, before in _BUCKETS.items()}
+    words = {SPARSE[place].name: str(int(pairs[place, 0]) - before) for place, before in _BUCKETS.items()}
+    share, doublings = pairs[_TASTE_BY_VIEWS].tolist()
+    return words | {SPARSE[_TASTE_BY_VIEWS].name: f"{share - 1} × {doublings}"}
 
 
 def column_names() -> list[str]:
