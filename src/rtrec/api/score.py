@@ -18,7 +18,7 @@ ANSWER_EXAMPLE = {
     "request_id": "r1",
     "as_of_ms": 1712345678901,
     "variant": "default",
-    "feature_set": 1,
+    "feature_set": 2,
     "model": {"online": "1.4096", "online_age_ms": 400, "batch": None, "blend": "online"},
     "scores": [
         {

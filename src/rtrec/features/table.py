@@ -9,7 +9,7 @@ Rules
 
 from typing import NamedTuple
 
-FEATURE_SET = 1
+FEATURE_SET = 2
 
 
 class Feature(NamedTuple):
@@ -86,6 +86,7 @@ SPARSE: tuple[Feature, ...] = (
     Feature("exposures bucket", "exposures since the last click", "0 … 10", "pair_exposures"),
     Feature("position", "place on the page; served at 0", "0 … 63, absent", "impression, a bias feature"),
     Feature("surface×position", "pair; served at position 0", "hashed", "impression, a bias feature"),
+    Feature("taste×views", "tenths of taste_share × doublings of views", "hashed", "taste_share, user_views_log", 2),
 )
 """Tokens of the fixed table; declared attributes and their crosses follow them, at most `ATTRIBUTE_TOKENS`."""
 

@@ -6,6 +6,10 @@ Rules
   that a vector is made of. Training reads logged rows, so what it sees is what scoring used, bit for bit.
 - A *vector* is (slot, value) pairs: dense numbers under a slot each, then the sparse tokens of `table.SPARSE`,
   then attribute tokens. A token is `mix(feature, a, b)`; 0 stands for what is absent and has value 0.
+- Of feature set 2 on, a vector's dense numbers are a sixteenth of the row's, and tokens of the clock count a quarter.
+  FTRL steps by coordinate, and a row's coordinates step together: with the numbers as they were a logit moved by
+  Σx² ≈ 200 of a token's step, more than 60 s of labels on their way could bring back. A new hour's token begins at 0,
+  and takes from the logit what the last hour's had gathered in place of the intercept.
 - Bias features (position, surface × position) are not in the row: they come from the impression in training,
   and are served at position 0.
 """
@@ -51,10 +55,14 @@ ATTRIBUTE: Final = "attribute "
 NO_POSITION: Final = -1
 SERVED_POSITION: Final = 0
 MAX_POSITION: Final = 63
+DENSE_SCALE: Final = 1 / 16
+CLOCK_VALUE: Final = 0.25
 _SALTS: Final = np.arange(1, N_DENSE + N_SPARSE + 1, dtype=np.uint64)
 _HEAT, _CTR, _TASTE = DENSE_INDEX["heat_log"], DENSE_INDEX["ctr_1h"], DENSE_INDEX["taste_share"]
 _FAMILIARITY, _EXPOSURES = DENSE_INDEX["familiarity"], DENSE_INDEX["pair_exposures"]
-
+_VIEWS: Final = DENSE_INDEX["user_views_log"]
+_HOUR, _WEEKDAY, _TASTE_BY_VIEWS = 6, 7, 15
+"""Places in `table.SPARSE`."""
 _BUCKETS: Final = {5: 1, 6: 1, 7: 1, 9: 1, 10: 64, 11: 1, 12: 1, 13: 2}
 """Places in `table.SPARSE` of buckets, hours and the position, and what `_tokens` adds to them."""
 
@@ -164,6 +172,8 @@ def _tokens(row: Any, position: Any, out: Any) -> None:
     place = np.uint64(min(position, MAX_POSITION) + 2)
     out[13, 0] = place
     out[14, 0], out[14, 1] = (row.surface, place) if row.surface != zero else (zero, zero)
+    out[15, 0] = out[11, 0]
+    out[15, 1] = np.uint64(row.dense[_VIEWS] / math.log(2.0) + 1e-3)  # no share of no views says nothing
 
 
 @njit(cache=True, nogil=True)
@@ -173,12 +183,13 @@ def _fill(rows: Any, positions: Any, slots_log2: Any, salts: Any, index: Any, va
         row = rows[k]
         for j in range(N_DENSE):
             index[k, j] = slot_of(mix(salts[j], np.uint64(0), np.uint64(0)), slots_log2)
-            value[k, j] = row.dense[j]
+            value[k, j] = row.dense[j] * DENSE_SCALE
         _tokens(row, positions[k], pairs)
         for j in range(N_SPARSE):
             at = N_DENSE + j
             index[k, at] = slot_of(mix(salts[at], pairs[j, 0], pairs[j, 1]), slots_log2)
-            value[k, at] = 1.0 if pairs[j, 0] != np.uint64(0) else 0.0
+            counts = CLOCK_VALUE if _HOUR <= j <= _WEEKDAY else 1.0
+            value[k, at] = counts if pairs[j, 0] != np.uint64(0) else 0.0
         for j in range(ATTRIBUTE_TOKENS):
             at = N_DENSE + N_SPARSE + j
             index[k, at] = slot_of(row.attributes[j], slots_log2)
@@ -212,7 +223,9 @@ def bucket_words(row: Any) -> dict[str, str]:
     """
     pairs = np.empty((N_SPARSE, 2), np.uint64)
     _tokens(row, SERVED_POSITION, pairs)
-    return {SPARSE[place].name: str(int(pairs[place, 0]) - before) for place, before in _BUCKETS.items()}
+    words = {SPARSE[place].name: str(int(pairs[place, 0]) - before) for place, before in _BUCKETS.items()}
+    share, doublings = pairs[_TASTE_BY_VIEWS].tolist()
+    return words | {SPARSE[_TASTE_BY_VIEWS].name: f"{share - 1} × {doublings}"}
 
 
 def column_names() -> list[str]:

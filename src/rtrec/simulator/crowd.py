@@ -5,6 +5,7 @@ Rules
 - Pure: time is an argument, randomness one seeded generator. The same calls give the same events.
 - A feed is scrolled card by card: an impression is a card that was seen. A click ends the scrolling and
   enters the room; a viewer is busy until the visit ends. A room is left at the latest when it closes.
+- A click that comes later (`Conditions.returns`) does not end the scrolling: the viewer is free meanwhile.
 - Events wait in a heap until they are due, so that every caller sees them in order of time.
 """
 
@@ -15,6 +16,7 @@ from itertools import count
 from random import Random
 from typing import Final
 
+from rtrec.simulator.conditions import delay_ms
 from rtrec.simulator.pace import Fields, Pace
 from rtrec.simulator.rooms import Rooms
 from rtrec.simulator.visits import reactions, watch_ms_of
@@ -66,10 +68,12 @@ class Crowd:
             self._plan(at_ms, card)
             at_ms += 1 + self._rng.randrange(2 * self.pace.card_ms)
             seen_before = self._visits[viewer.user_id, anchor_id]
-            if self._rng.random() < self.world.click_probability(viewer, anchor, seen_before, position):
-                self._plan(at_ms, {**card, "type": "click"})
-                self.visit(viewer, anchor, at_ms + 1, came_by)
-                return
+            if self._rng.random() < self.world.click_probability(viewer, anchor, seen_before, position, surface, at_ms):
+                later_ms = delay_ms(self.world.conditions, self._rng)
+                self._plan(at_ms + later_ms, {**card, "type": "click"})
+                self.visit(viewer, anchor, at_ms + later_ms + 1, came_by)
+                if not later_ms:
+                    return
             if self._rng.random() < LEAVES_FEED:
                 break
         self.busy_until_ms[viewer.user_id] = at_ms
@@ -80,7 +84,7 @@ class Crowd:
         room = self.rooms.live.get(anchor.anchor_id)
         if room is None or room.ends_ms <= now_ms + 1:
             return
-        match = self.world.match(viewer, anchor, self._visits[viewer.user_id, anchor.anchor_id])
+        match = self.world.match(viewer, anchor, self._visits[viewer.user_id, anchor.anchor_id], now_ms)
         watch_ms = min(watch_ms_of(self._rng, match, self.pace), room.ends_ms - now_ms - 1)
         self._visits[viewer.user_id, anchor.anchor_id] += 1
         came = came_by | {"live_id": room.live_id}

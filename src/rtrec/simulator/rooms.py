@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import NamedTuple
 
+from rtrec.simulator.conditions import comes_after_ms
 from rtrec.simulator.pace import Fields, Pace
 from rtrec.simulator.world import Anchor, World
 
@@ -36,9 +37,12 @@ class Rooms:
         self._heap: list[tuple[int, int, str, str]] = []
         self._planned = 0
         live_share = pace.live_ms / (pace.live_ms + pace.off_ms)
-        for anchor in world.anchors:
+        for place, anchor in enumerate(world.anchors):
             opens_now = rng.random() < live_share
-            self._plan(start_ms + (0 if opens_now else self._span_ms(pace.off_ms)), "live_start", anchor.anchor_id)
+            comes_ms = comes_after_ms(world.conditions, len(world.anchors), place)
+            waits_ms = 0 if opens_now or comes_ms else self._span_ms(pace.off_ms)
+            self._declare(anchor, start_ms + comes_ms)
+            self._plan(start_ms + comes_ms + waits_ms, "live_start", anchor.anchor_id)
 
     def next_ms(self) -> int:
         """When the next room event is due."""
@@ -52,7 +56,14 @@ class Rooms:
             events.append((at_ms, self._happen(kind, anchor_id, at_ms), anchor_id))
         return events
 
+    def _declare(self, anchor: Anchor, at_ms: int) -> None:
+        """An anchor says what it is, where that counts, before it goes live."""
+        if self._world.conditions.styles:
+            self._plan(at_ms, "anchor_profile", anchor.anchor_id)
+
     def _happen(self, kind: str, anchor_id: str, at_ms: int) -> Fields:
+        if kind == "anchor_profile":
+            return {"type": kind, "anchor_id": anchor_id, "set": {"style": self._world.anchor[anchor_id].style}}
         if kind == "live_start":
             return self._open(self._world.anchor[anchor_id], at_ms)
         room = self.live[anchor_id]

@@ -12,6 +12,7 @@ from itertools import islice
 from random import Random
 from typing import Final
 
+from rtrec.simulator.conditions import PLAIN, Conditions, present
 from rtrec.simulator.crowd import Crowd
 from rtrec.simulator.pace import Fields, Pace
 from rtrec.simulator.world import Anchor, Viewer, World
@@ -33,6 +34,7 @@ class Simulation:
     seed: decides everything.
     viewers, anchors: how many there are.
     events_per_s: about how many events a second of event time holds.
+    conditions: what is otherwise than on the plain platform.
 
     >>> events = list(Simulation(seed=1, viewers=50, anchors=10).events(500, start_ms=1_700_000_000_000))
     >>> len(events), events == list(Simulation(seed=1, viewers=50, anchors=10).events(500, 1_700_000_000_000))
@@ -40,9 +42,15 @@ class Simulation:
     """
 
     def __init__(
-        self, seed: int, viewers: int, anchors: int, events_per_s: float = 100.0, pace: Pace | None = None
+        self,
+        seed: int,
+        viewers: int,
+        anchors: int,
+        events_per_s: float = 100.0,
+        pace: Pace | None = None,
+        conditions: Conditions = PLAIN,
     ) -> None:
-        self.world = World(seed, viewers, anchors)
+        self.world = World(seed, viewers, anchors, conditions)
         self._seed, self._pace = seed, pace or Pace()
         heartbeats_per_s = 1_000.0 * anchors / self._pace.room_heartbeat_ms
         self._steps_per_s = max(events_per_s - heartbeats_per_s, events_per_s / 10.0) / EVENTS_PER_STEP
@@ -57,17 +65,22 @@ class Simulation:
         at_ms = start_ms
         while True:
             yield from crowd.due(at_ms)
-            viewer, live = self._somebody(crowd, rng, at_ms), crowd.live()
+            viewer, live = self._somebody(crowd, rng, at_ms, at_ms - start_ms), crowd.live()
             if live and rng.random() < ORGANIC_SHARE:
                 crowd.visit(viewer, popular(rng, live, 1)[0], at_ms, {"surface": "search"})
             elif live:
                 feed = popular(rng, live, FEED_SIZE)
-                crowd.show(viewer, [one.anchor_id for one in feed], at_ms, crowd.next_id(), "feed")
+                crowd.show(viewer, [one.anchor_id for one in feed], at_ms, crowd.next_id(), self._surface(rng))
             at_ms += 1 + int(rng.expovariate(self._steps_per_s / 1_000.0))
 
-    def _somebody(self, crowd: Crowd, rng: Random, now_ms: int) -> Viewer:
+    def _surface(self, rng: Random) -> str:
+        surfaces = self.world.conditions.surfaces
+        return surfaces[0] if len(surfaces) == 1 else rng.choice(surfaces)
+
+    def _somebody(self, crowd: Crowd, rng: Random, now_ms: int, since_start_ms: int) -> Viewer:
+        come = present(self.world.conditions, len(self.world.viewers), since_start_ms)
         for _ in range(PICKS):
-            viewer = rng.choice(self.world.viewers)
+            viewer = self.world.viewers[rng.randrange(come)]
             if crowd.free(viewer, now_ms):
                 break
         return viewer

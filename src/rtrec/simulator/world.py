@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from rtrec.simulator.conditions import PLAIN, STYLES, Conditions, examined, style_appeal, tide
+
 CATEGORIES: Final = ("dance", "music", "gaming", "chat", "food", "outdoor", "sports", "beauty")
 CITIES: Final = ("Beijing", "Shanghai", "Chengdu", "Guangzhou", "Harbin", "Xi'an")
 GENDERS: Final = ("f", "m")
@@ -29,18 +31,17 @@ FAVOURITES: Final = 3
 FAVOURITE_TASTE: Final = 1.2
 CHARM: Final = 0.3
 FAMILIAR_TASTE: Final = 0.15
-ATTENTION_LOSS: Final = 0.04
-"""Share of attention lost per place down the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A streamer. `charm` is what it adds to anybody's log-odds of a click."""
+    """A streamer. `charm` is what it adds to anybody's log-odds of a click; `style` counts where styles do."""
 
     anchor_id: str
     category: str
     region: str
     charm: float
+    style: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,15 @@ class Viewer:
 
 
 class World:
-    """Viewers and anchors drawn from one seed.
+    """Viewers and anchors drawn from one seed, under conditions.
 
     >>> one, other = World(7, viewers=20, anchors=5), World(7, viewers=20, anchors=5)
     >>> one.viewers == other.viewers, one.anchors == other.anchors
     (True, True)
     """
 
-    def __init__(self, seed: int, viewers: int, anchors: int) -> None:
+    def __init__(self, seed: int, viewers: int, anchors: int, conditions: Conditions = PLAIN) -> None:
+        self.seed, self.conditions = seed, conditions
         rng = Random(f"world-{seed}")
         self.anchors = tuple(_anchor(rng, place) for place in range(anchors))
         shared = _shared_tastes(rng)
@@ -72,14 +74,24 @@ class World:
         self.anchor = {one.anchor_id: one for one in self.anchors}
         self.viewer = {one.user_id: one for one in self.viewers}
 
-    def match(self, viewer: Viewer, anchor: Anchor, visits: int = 0) -> float:
-        """How much this viewer likes this anchor, in log-odds; 0 is what the average pair has."""
+    def match(self, viewer: Viewer, anchor: Anchor, visits: int = 0, at_ms: int = 0) -> float:
+        """How much this viewer likes this anchor at a time, in log-odds; 0 is what the average pair has."""
         liking = viewer.taste[anchor.category] + anchor.charm
         if anchor.anchor_id in viewer.favourites:
             liking += FAVOURITE_TASTE
+        if self.conditions.styles:
+            liking += style_appeal(self.seed, self.conditions.styles, anchor.style, viewer.gender)
+        if self.conditions.tide:
+            liking += tide(self.conditions, self.seed, anchor.anchor_id, at_ms)
         return liking + FAMILIAR_TASTE * min(math.log1p(visits), 2.0)
 
-    def click_probability(self, viewer: Viewer, anchor: Anchor, visits: int = 0, position: int = 0) -> float:
+    def preference(self, viewer: Viewer, anchor: Anchor, visits: int = 0, at_ms: int = 0) -> float:
+        """P(click) of an anchor that the viewer looks at: the truth behind what a list shows of it."""
+        return 1.0 / (1.0 + math.exp(-BASE_LOG_ODDS - self.match(viewer, anchor, visits, at_ms)))
+
+    def click_probability(
+        self, viewer: Viewer, anchor: Anchor, visits: int = 0, position: int = 0, surface: str = "feed", at_ms: int = 0
+    ) -> float:
         """P(click) of an anchor shown at a place (0 is the first) to a viewer who was there `visits` times.
 
         >>> world = World(7, viewers=1, anchors=1)
@@ -87,13 +99,14 @@ class World:
         >>> 0 < tenth < first < 1
         True
         """
-        attention = 1.0 / (1.0 + ATTENTION_LOSS * position)
-        return attention / (1.0 + math.exp(-BASE_LOG_ODDS - self.match(viewer, anchor, visits)))
+        attention = examined(self.conditions, surface, position)
+        return attention / (1.0 + math.exp(-BASE_LOG_ODDS - self.match(viewer, anchor, visits, at_ms)))
 
 
 def _anchor(rng: Random, place: int) -> Anchor:
     """Categories go round, so that every one has anchors however few there are."""
-    return Anchor(f"a{place}", CATEGORIES[place % len(CATEGORIES)], rng.choice(CITIES), rng.gauss(0.0, CHARM))
+    style = Random(f"style-of-{place}").choice(STYLES)
+    return Anchor(f"a{place}", CATEGORIES[place % len(CATEGORIES)], rng.choice(CITIES), rng.gauss(0.0, CHARM), style)
 
 
 def _shared_tastes(rng: Random) -> dict[tuple[str, str], float]:

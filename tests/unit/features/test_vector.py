@@ -75,17 +75,19 @@ def test_columns_are_the_tables_in_its_order() -> None:
     assert (len(column_names()), N_DENSE, N_SPARSE) == (WIDTH, len(DENSE), len(SPARSE))
     rows = rows_of()
     _, value = vectors(rows, None, SLOTS_LOG2)
-    assert value[0, :N_DENSE].tolist() == rows["dense"][0].tolist()
+    assert (16 * value[0, :N_DENSE]).tolist() == rows["dense"][0].tolist()
     assert rows["feature_set"][0] == FEATURE_SET
 
 
 @given(st.integers(0, 2**32), st.integers(1, 26))
-def test_slots_are_within_range_and_values_are_the_numbers_or_1_or_0(seed: int, slots_log2: int) -> None:
+def test_slots_are_within_range_and_values_are_the_numbers_or_1_or_0_or_the_clocks(seed: int, slots_log2: int) -> None:
     rows = rows_of(5, seed=seed)
     index, value = vectors(rows, np.arange(-1, 4) * 40, slots_log2)
     assert index.min() >= 0
     assert index.max() < 1 << slots_log2
-    assert set(value[:, N_DENSE:].ravel().tolist()) <= {0.0, 1.0}
+    clock = [COLUMN["hour"], COLUMN["weekday"]]
+    assert (value[:, clock] == 0.25).all()
+    assert set(np.delete(value, clock, axis=1)[:, N_DENSE:].ravel().tolist()) <= {0.0, 1.0}
 
 
 def test_dense_slots_are_the_same_for_every_row_and_all_different() -> None:
@@ -152,14 +154,22 @@ def test_numbers_fall_into_buckets(column: str, dense: str, value: float, bucket
     assert entry(rows_of(dense=(dense, value)), column) == (slot(column, bucket), 1.0)
 
 
+@pytest.mark.parametrize(("views", "doublings"), [(0, 0), (1, 1), (2, 1), (3, 2), (6, 2), (7, 3), (50, 5)])
+def test_a_share_of_few_views_is_another_token_than_one_of_many(views: int, doublings: int) -> None:
+    """Without it, who has watched nothing looks like one who has watched everything but this category."""
+    rows = rows_of(dense=("user_views_log", float(np.log1p(np.float32(views)))))
+    rows["dense"][:, DENSE_INDEX["taste_share"]] = 0.0
+    assert entry(rows, "taste×views") == (slot("taste×views", 1, doublings), 1.0)
+
+
 @given(st.integers(10**11, 4 * 10**12), st.sampled_from(["UTC", "Asia/Shanghai", "Asia/Kathmandu", "America/New_York"]))
 def test_hour_and_weekday_are_the_zones(at_ms: int, zone: str) -> None:
     """Summer time and quarters of an hour included."""
     rows = make_rows(Features(zone=zone), at_ms, "u", ["a"], [None], None, np.zeros((1, N_DENSE), np.float32), [[]])
     local = datetime.fromtimestamp(at_ms // 1_000, UTC).astimezone(ZoneInfo(zone))
     assert (int(rows["hour"][0]), int(rows["weekday"][0])) == (local.hour, local.weekday())
-    assert entry(rows, "hour") == (slot("hour", local.hour + 1), 1.0)
-    assert entry(rows, "weekday") == (slot("weekday", local.weekday() + 1), 1.0)
+    assert entry(rows, "hour") == (slot("hour", local.hour + 1), 0.25)
+    assert entry(rows, "weekday") == (slot("weekday", local.weekday() + 1), 0.25)
 
 
 CITY = Attribute(name="city", of="user", crosses=("category", "style"))

@@ -1,6 +1,7 @@
 """`rtrec simulate`: the same seed gives the same bytes; an API gets every event, also over a hung-up connection."""
 
 import gzip
+import hashlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,22 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_file_is_called(tmp_path
     assert files[0].read_bytes() == files[1].read_bytes()
     text = gzip.decompress(files[0].read_bytes()) if name.endswith(".gz") else files[0].read_bytes()
     assert len(text.splitlines()) == 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sha256"),
+    [
+        ("--seed 1 --events 2000", "ce1975e0511b8bdbc21f259b2f4133e2776bfecf5e775047b7f5cc6e7eb680f0"),
+        (
+            "--seed 4 --viewers 60 --anchors 12 --rate 400 --events 3000",
+            "174c28d22cb38ab4903bd502d2019175667ba9d509f26db5d01127fb01e05e7c",
+        ),
+    ],
+)
+def test_a_seed_gives_the_bytes_it_gave_before_there_were_conditions(arguments: str, sha256: str) -> None:
+    """What the simulator can be asked for beside the plain platform is off by default, and moves nobody's dice."""
+    result = CliRunner().invoke(command, arguments.split())
+    assert hashlib.sha256(result.stdout_bytes).hexdigest() == sha256
 
 
 def test_standard_output_is_the_file() -> None:
