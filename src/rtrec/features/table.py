@@ -65,6 +65,7 @@ PAIR_VALUES: tuple[Feature, ...] = (
     Feature("pair_exposures", "exposures since the last click, ≤ 10", "0 … 10", "user × anchor: familiarity"),
     Feature("pair_follows", "1 = follows", "0 or 1", "user: follows"),
     Feature("taste_share", "share of the user's decayed taste", "0 … 1", "user: tastes × anchor's category"),
+    Feature("user_exposures_log", "ln(1 + impressions)", "≥ 0", "user: exposures since clicks, of 100 anchors", 2),
 )
 
 DENSE: tuple[Feature, ...] = (*ANCHOR_VALUES, *USER_VALUES, *PAIR_VALUES)
@@ -87,6 +88,7 @@ SPARSE: tuple[Feature, ...] = (
     Feature("position", "place on the page; served at 0", "0 … 63, absent", "impression, a bias feature"),
     Feature("surface×position", "pair; served at position 0", "hashed", "impression, a bias feature"),
     Feature("taste×views", "tenths of taste_share × doublings of views", "hashed", "taste_share, user_views_log", 2),
+    Feature("views×exposures", "doublings of each", "hashed", "user_views_log, user_exposures_log", 2),
 )
 """Tokens of the fixed table; declared attributes and their crosses follow them, at most `ATTRIBUTE_TOKENS`."""
 

@@ -19,7 +19,9 @@ MINUTE_MS: Final = 60_000
 
 FOLLOWS: Final = 5
 TASTE: Final = 6
-"""Columns of `PAIR_VALUES`; those before FOLLOWS come from familiarity and are 0 for an anchor never met."""
+EXPOSED: Final = 7
+"""Columns of `PAIR_VALUES`; those before FOLLOWS come from familiarity and are 0 for an anchor never met. EXPOSED
+is the user's alone: numbers are append-only, and it came later."""
 
 
 def user_values(record: UserRecord | None, now_ms: int) -> NDArray[np.float32]:
@@ -62,6 +64,8 @@ def pair_values(
             flat[row * width : row * width + FOLLOWS] = _familiar(known, now_ms)
     flat[FOLLOWS::width] = [anchor_id in follows for anchor_id in anchor_ids]
     flat[TASTE::width] = [0.0 if category is None else shares.get(category, 0.0) for category in categories]
+    exposed = log1p(sum(known.exposures_since_click for known in record.familiarity.values()))
+    flat[EXPOSED::width] = [exposed] * len(anchor_ids)
     return np.array(flat, np.float32).reshape(len(anchor_ids), width)
 
 

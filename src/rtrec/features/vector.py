@@ -60,9 +60,11 @@ CLOCK_VALUE: Final = 0.25
 _SALTS: Final = np.arange(1, N_DENSE + N_SPARSE + 1, dtype=np.uint64)
 _HEAT, _CTR, _TASTE = DENSE_INDEX["heat_log"], DENSE_INDEX["ctr_1h"], DENSE_INDEX["taste_share"]
 _FAMILIARITY, _EXPOSURES = DENSE_INDEX["familiarity"], DENSE_INDEX["pair_exposures"]
-_VIEWS: Final = DENSE_INDEX["user_views_log"]
-_HOUR, _WEEKDAY, _TASTE_BY_VIEWS = 6, 7, 15
+_VIEWS, _EXPOSED = DENSE_INDEX["user_views_log"], DENSE_INDEX["user_exposures_log"]
+_HOUR, _WEEKDAY = 6, 7
 """Places in `table.SPARSE`."""
+_CROSSED: Final = (15, 16)
+"""Places there of crosses of two numbers."""
 _BUCKETS: Final = {5: 1, 6: 1, 7: 1, 9: 1, 10: 64, 11: 1, 12: 1, 13: 2}
 """Places in `table.SPARSE` of buckets, hours and the position, and what `_tokens` adds to them."""
 
@@ -155,6 +157,12 @@ def make_rows(
 
 
 @njit(cache=True, nogil=True)
+def _doublings(log: float) -> Any:
+    """Of 1 + n, whole ones, given ln(1 + n)."""
+    return np.uint64(log / math.log(2.0) + 1e-3)
+
+
+@njit(cache=True, nogil=True)
 def _tokens(row: Any, position: Any, out: Any) -> None:
     """The row's sparse values in the order of `table.SPARSE`, as pairs to mix. out: uint64 [N_SPARSE, 2]."""
     zero = np.uint64(0)
@@ -173,7 +181,9 @@ def _tokens(row: Any, position: Any, out: Any) -> None:
     out[13, 0] = place
     out[14, 0], out[14, 1] = (row.surface, place) if row.surface != zero else (zero, zero)
     out[15, 0] = out[11, 0]
-    out[15, 1] = np.uint64(row.dense[_VIEWS] / math.log(2.0) + 1e-3)  # no share of no views says nothing
+    views, exposed = _doublings(row.dense[_VIEWS]), _doublings(row.dense[_EXPOSED])
+    out[15, 1] = views  # no share of no views says nothing
+    out[16, 0], out[16, 1] = views + np.uint64(1), exposed
 
 
 @njit(cache=True, nogil=True)
@@ -224,8 +234,8 @@ def bucket_words(row: Any) -> dict[str, str]:
     pairs = np.empty((N_SPARSE, 2), np.uint64)
     _tokens(row, SERVED_POSITION, pairs)
     words = {SPARSE[place].name: str(int(pairs[place, 0]) - before) for place, before in _BUCKETS.items()}
-    share, doublings = pairs[_TASTE_BY_VIEWS].tolist()
-    return words | {SPARSE[_TASTE_BY_VIEWS].name: f"{share - 1} × {doublings}"}
+    crossed = {SPARSE[place].name: pairs[place].tolist() for place in _CROSSED}
+    return words | {name: f"{first - 1} × {second}" for name, (first, second) in crossed.items()}
 
 
 def column_names() -> list[str]:

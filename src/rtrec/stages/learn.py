@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rtrec.features.table import FEATURE_SET
 from rtrec.features.vector import NO_POSITION, ROW, dense_slots, vectors
 from rtrec.labels.exposure import Example
 from rtrec.learning.ftrl import FtrlPolicy
@@ -141,7 +142,7 @@ class LearnState:
         self._non_finite = self.progress.non_finite
 
     def _check(self, kept: dict[str, Any]) -> None:
-        if (kept if "model" in kept else {"admit_examples": 1} | kept) != self._fingerprint():
+        if {"feature_set": 1, **(kept if "model" in kept else {"admit_examples": 1, **kept})} != self._fingerprint():
             raise ValueError(
                 f"learner: these weights were learned with {kept}, not {self._fingerprint()}; "
                 "set it back, or use a new folder (on a cluster: another registry.url)"
@@ -149,14 +150,12 @@ class LearnState:
 
     def _fingerprint(self) -> dict[str, Any]:
         policy = self.policy
+        common = {"feature_set": FEATURE_SET, "heads": list(self.heads), "slots_log2": policy.slots_log2}
         if policy.model != FTRL:
-            return {
-                "heads": list(self.heads), "model": policy.model, "parameters": policy.parameters,
-                "slots_log2": policy.slots_log2,
-            }  # fmt: skip
+            return {**common, "model": policy.model, "parameters": policy.parameters}
         return {
-            "heads": list(self.heads), "alpha": policy.alpha, "beta": policy.beta, "l1": policy.l1, "l2": policy.l2,
-            "slots_log2": policy.slots_log2, "admit_examples": policy.admit_examples,
+            **common, "alpha": policy.alpha, "beta": policy.beta, "l1": policy.l1, "l2": policy.l2,
+            "admit_examples": policy.admit_examples,
         }  # fmt: skip
 
     def write(self, writes: Writes, *, figures: bool = False) -> None:

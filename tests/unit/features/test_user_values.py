@@ -61,12 +61,13 @@ def test_pairs_stand_in_the_tables_order() -> None:
             "pair_exposures": 0,
             "pair_follows": 0,
             "taste_share": 5 / 6,
+            "user_exposures_log": log1p(12),
         },
         rel=1e-3,
     )
     assert shown["pair_exposures"] == 10
     assert (followed["pair_follows"], followed["taste_share"]) == (1, 0)
-    assert {name for name, value in new.items() if value} == {"taste_share"}
+    assert {name for name, value in new.items() if value} == {"taste_share", "user_exposures_log"}
 
 
 def test_a_guest_or_unknown_user_is_all_zeros() -> None:

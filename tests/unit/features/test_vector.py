@@ -162,6 +162,16 @@ def test_a_share_of_few_views_is_another_token_than_one_of_many(views: int, doub
     assert entry(rows, "taste×views") == (slot("taste×views", 1, doublings), 1.0)
 
 
+@pytest.mark.parametrize(("exposures", "doublings"), [(0, 0), (1, 1), (3, 2), (10, 3), (255, 8)])
+def test_who_has_just_come_is_another_token_than_who_has_seen_much_and_clicked_nothing(
+    exposures: int, doublings: int
+) -> None:
+    """Neither has a view, and one of them clicks far more often."""
+    rows = rows_of(dense=("user_exposures_log", float(np.log1p(np.float32(exposures)))))
+    rows["dense"][:, DENSE_INDEX["user_views_log"]] = 0.0
+    assert entry(rows, "views×exposures") == (slot("views×exposures", 1, doublings), 1.0)
+
+
 @given(st.integers(10**11, 4 * 10**12), st.sampled_from(["UTC", "Asia/Shanghai", "Asia/Kathmandu", "America/New_York"]))
 def test_hour_and_weekday_are_the_zones(at_ms: int, zone: str) -> None:
     """Summer time and quarters of an hour included."""
