@@ -12,7 +12,7 @@ from benchmarks.learned.measures import calibration, entropy
 from benchmarks.learned.predictions import served
 from benchmarks.learned.stream import START_MS, examples
 from rtrec.learning.auc import auc
-from rtrec.learning.progress import logloss
+from rtrec.learning.figures import logloss
 from rtrec.settings import Labels, Settings
 from rtrec.simulator.conditions import Conditions
 from rtrec.simulator.simulation import Simulation

@@ -103,6 +103,17 @@ CATALOGUE: tuple[Metric, ...] = (
         "the log's ALARM says what to look at; `rtrec model rearm` accepts the present (docs/breaker.md)",
     ),
     Metric(
+        "rtrec_model_slots", "gauge", "slots", ("state",),
+        "slots of the model; known: met by examples and not forgotten, waiting: of those, met less than "
+        "`learner.admit_examples` times",
+        "known near 2^`learner.slots_log2`: features collide; raise it, or `learner.admit_examples`",
+    ),
+    Metric(
+        "rtrec_model_slots_expired_total", "counter", "slots", (),
+        "slots that were forgotten because no example met them for `learner.expire_days`",
+        "many at once: time has jumped, by a replay or a producer's clock; else none",
+    ),
+    Metric(
         "rtrec_weights_age_ms", "gauge", "ms", (),
         "time since the weights that score were published",
         "above three times `learner.publish_ms` while examples arrive: the learner has stopped",

@@ -107,4 +107,5 @@ class Live:
             "outcomes": dict(journey.label.counts),
             "totals": self._host.totals(),
             "lag_events": self._host.lag(),
+            "slots": journey.learn.slots(),
         }

@@ -61,6 +61,10 @@ class Measured:
         tripped = {one["rule"] for one in serving.breaker["tripped"]}
         for rule in RULES:
             self._set(metrics, "rtrec_breaker_open", serving.breaker["open"] and rule.name in tripped, rule=rule.name)
+        slots = serving.figures.get("slots", {})
+        for state in ("known", "waiting"):
+            self._set(metrics, "rtrec_model_slots", slots.get(state, 0), state=state)
+        self._grow(metrics, "rtrec_model_slots_expired_total", slots.get("expired", 0))
         for head, figures in serving.progress(slices=False)["heads"].items():
             self._figures(metrics, head, figures)
 
@@ -81,7 +85,8 @@ class Measured:
         more = total - self._last.get(key, 0)
         self._last[key] = total
         if more > 0:
-            metrics[name].labels(**labels).inc(more)  # type: ignore[union-attr]
+            metric = metrics[name]
+            (metric.labels(**labels) if labels else metric).inc(more)  # type: ignore[union-attr]
 
     def _set(self, metrics: Metrics, name: str, value: float, **labels: str) -> None:
         metric = metrics[name]

@@ -215,6 +215,11 @@ class LearnState:
         touched = np.union1d(also, self.model.take_touched())
         return self._update(epoch, np.union1d(touched, self.model.slots()))
 
+    def slots(self) -> dict[str, int]:
+        """How many slots are known, how many of them wait to be admitted, and how many this process has forgotten."""
+        model = self.model
+        return {"known": model.live_slots(), "waiting": model.waiting_slots(), "expired": model.expired}
+
     def sound(self, slots: ArrayLike = ()) -> bool:
         """Whether learning came of numbers alone so far, these slots looked at anew; else it is not to be stored.
 

@@ -13,6 +13,10 @@ from rtrec.features.vector import ROW
 from rtrec.learning.progress import Progress
 from rtrec.ranking.requests import ScoreRequest
 from rtrec.runtime.embedded import Embedded
+from rtrec.runtime.live import Live
+from rtrec.settings import Learner, Settings
+from rtrec.stages.learn import learn
+from tests.unit.runtime.cluster.examples import messages
 from tests.unit.runtime.hosts import DAY_MS, SETTINGS, append, event, line, now_ms, take
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -151,3 +155,21 @@ def test_the_learners_figures_are_those_of_its_window_by_head_and_model(host: Em
         assert not any(("model", "batch") in labels for _, labels in figures)
         assert value(figures, "rtrec_model_drifts_total", head="click") == 2
         assert value(figures, "rtrec_model_drift_examples", head="click") == 350
+
+
+def test_the_models_slots_are_known_waiting_and_forgotten(tmp_path: Path) -> None:
+    """As the learner counts them; forgotten ones once, however often it is scraped."""
+    policy = Learner(slots_log2=12, admit_examples=3, expire_days=1)
+    with Embedded.open(tmp_path / "data", Settings(learner=policy)) as host:
+        learner, scraper = host.journey.learn, Scraper(host)
+        for message in messages(0, 9):
+            learn(learner, message.value)
+        Live(host)._figures()
+        expected = learner.slots()
+        assert 0 < expected["waiting"] < expected["known"]
+        assert expected["expired"] > 0
+        for _ in range(2):
+            figures = scraper.scrape()
+            for state in ("known", "waiting"):
+                assert value(figures, "rtrec_model_slots", state=state) == expected[state]
+            assert value(figures, "rtrec_model_slots_expired_total") == expected["expired"]

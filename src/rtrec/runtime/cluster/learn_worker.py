@@ -135,7 +135,7 @@ class LearnWorker(Worker):
         kept = hop.snapshot(self._epoch, self._weights_offset, held=self._publishing.open)
         name = await asyncio.to_thread(self._snapshots.put, kept)
         inputs = {EXAMPLES: (self._committed, kept.next_offset)}
-        figures = await asyncio.to_thread(_figures, hop.state.progress.taken())
+        figures = await asyncio.to_thread(_figures, hop.state.progress.taken(), hop.state.slots())
         told = self._publishing.encode()
         writes = Writes(puts={"snapshot": name.encode(), FIGURES: figures, BREAKER: told})
         verdict = await self.io.calls.commit(OWNER, self._epoch, inputs, writes)
@@ -199,5 +199,5 @@ class LearnWorker(Worker):
         return self.hop
 
 
-def _figures(taken: Taken) -> bytes:
-    return msgspec.json.encode(taken.report(slices=True))
+def _figures(taken: Taken, slots: dict[str, int]) -> bytes:
+    return msgspec.json.encode({**taken.report(slices=True), "slots": slots})

@@ -203,7 +203,9 @@ class Scorer:
         self.known.refresh_times()
         figures, breaker = self._store.get(LEARN, [FIGURES, BREAKER])
         if figures is not None:
-            self.serving.progress = lambda *, slices: msgspec.json.decode(figures)  # noqa: ARG005 - they are in it
+            report = msgspec.json.decode(figures)
+            self.serving.figures = {"slots": report.pop("slots", {})}
+            self.serving.progress = lambda *, slices: report  # noqa: ARG005 - they are in it
         self.serving.breaker = shown(breaker)
 
     def _follow_topics(self) -> None:
