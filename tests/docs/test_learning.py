@@ -5,6 +5,9 @@ import io
 import re
 from pathlib import Path
 
+from rtrec.learning.river_spec import build, is_linear
+from rtrec.settings_io import load
+
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "learning.md").read_text(encoding="utf-8")
 
 
@@ -18,3 +21,13 @@ def test_the_example_prints_what_the_page_says() -> None:
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "docs/learning.md", "exec"), {})  # noqa: S102 - the page's own example
     assert printed.getvalue() == said
+
+
+def test_the_pages_settings_are_in_force(tmp_path: Path) -> None:
+    """River's model as the page configures it, also on a cluster."""
+    (block,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    file = tmp_path / "rtrec.toml"
+    file.write_text(block, encoding="utf-8")
+    learner = load(file, {"RTREC_KAFKA": "127.0.0.1:1", "RTREC_REDIS": "redis://127.0.0.1:1"}).learner
+    assert is_linear(build(learner))
+    assert type(build(learner)["LogisticRegression"].optimizer).__name__ == "Adam"
