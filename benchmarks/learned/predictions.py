@@ -8,7 +8,7 @@ Rules
   before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.learned.stream import Examples
-from rtrec.features.vector import NO_POSITION, vectors
+from rtrec.features.vector import NO_POSITION, Rows, vectors
 from rtrec.learning.progress import Progress
 from rtrec.learning.weights import ScorerWeights
 from rtrec.settings import Settings
@@ -35,11 +35,11 @@ class Recorder(Progress):
         self.predicted: list[Floats] = []
 
     def add(
-        self, head: ArrayLike, p: ArrayLike, y: ArrayLike, weight: ArrayLike, heat: ArrayLike, user_hash: ArrayLike
+        self, rows: Rows, head: ArrayLike, y: ArrayLike, weight: ArrayLike, fake: ArrayLike, p: Mapping[str, ArrayLike]
     ) -> None:
-        """Judge, and keep p."""
-        super().add(head, p, y, weight, heat, user_hash)
-        self.predicted.append(np.array(p, np.float64))
+        """Judge, and keep what the online model said."""
+        super().add(rows, head, y, weight, fake, p)
+        self.predicted.append(np.array(p["online"], np.float64))
 
 
 class Learner:
