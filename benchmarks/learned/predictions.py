@@ -37,7 +37,7 @@ class Recorder(Progress):
     def add(
         self, rows: Rows, head: ArrayLike, y: ArrayLike, weight: ArrayLike, fake: ArrayLike, p: Mapping[str, ArrayLike]
     ) -> None:
-        """Judge, and keep p."""
+        """Judge, and keep what the online model said."""
         super().add(rows, head, y, weight, fake, p)
         self.predicted.append(np.array(p["online"], np.float64))
 

@@ -57,8 +57,6 @@ def test_bias_features_keep_the_place_out_of_the_preference() -> None:
     figures = position_bias(60_000)
     aucs = figures["auc_of_preference"]
     assert 0.5 < aucs["without"] < aucs["with"] < figures["best_possible"]
-    gap = {name: abs(score - figures["mean_preference"]) for name, score in figures["mean_score"].items()}
-    assert gap["with"] < gap["without"], "at the reference place the score is nearer to what is liked"
 
 
 def test_declared_attributes_make_new_anchors_known_sooner() -> None:
