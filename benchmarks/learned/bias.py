@@ -17,6 +17,7 @@ from rtrec.simulator.simulation import Simulation
 from rtrec.simulator.truth import truths
 
 CONDITIONS = Conditions(surfaces=("feed", "home"), examination={"feed": 1.0, "home": 2.0})
+BEGINS_S = 120
 WARM_SHARE = 0.4
 
 
@@ -26,6 +27,7 @@ def position_bias(events: int, seed: int = 1) -> dict[str, Any]:
     platform = Simulation(seed, max(events // 200, 100), 60, conditions=CONDITIONS)
     stream = list(platform.events(events, START_MS))
     given = examples(stream, settings)
+    given = given.where(given.ts_ms >= START_MS + 1_000 * BEGINS_S)
     preference, _ = truth_of(given, truths(platform.world, stream))
     judged = given.ts_ms >= np.quantile(given.ts_ms, WARM_SHARE)
     scores = {"with": served(given, settings), "without": served(without_positions(given), settings)}
