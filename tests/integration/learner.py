@@ -25,7 +25,7 @@ from rtrec.stages.hops.label import EXAMPLES
 from rtrec.stages.messages import Record
 from tests.unit.runtime.cluster.rig import Troubled
 
-PACE_S = 0.0005
+PACE_S = 0.001
 """Between two messages: a run lasts long enough to be killed."""
 
 

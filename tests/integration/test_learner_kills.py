@@ -2,8 +2,11 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from tests.unit.runtime.cluster.examples import BEGAN_MS, DAY_MS, example, messa
 
 SOAK = bool(os.environ.get("RTREC_SOAK"))
 KILLS = 20 if SOAK else 4
+POLL_S = 0.005
 MESSAGES, A_MESSAGE, OWNERS = (6_000, 20, 3) if SOAK else (1_200, 20, 3)
 REDELIVERED = 20_000 if SOAK else 4_000
 
@@ -47,20 +51,27 @@ def log(rng: random.Random) -> tuple[list[Record], int]:
     return records, repeated
 
 
-def run(folder: Path, kill_after_s: float | None) -> int:
-    """Run a learner to its end, or kill it; where it began."""
+def snapshots(folder: Path) -> int:
+    """A number that grows with every snapshot: how far the newest one is."""
+    return max((int(file.name.split("-")[1].split(".")[0]) for file in folder.rglob("*.snapshot")), default=0)
+
+
+def run(folder: Path, more: int | None = None, delay_s: float = 0.0) -> int:
+    """Run a learner to its end, or kill it a moment after so many more snapshots; where it began."""
     command = [sys.executable, "-m", "tests.integration.learner", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
         assert process.stdout is not None
         said = process.stdout.readline()
         assert said.startswith("began "), said
-        try:
-            process.wait(kill_after_s)
-        except subprocess.TimeoutExpired:
+        met, before = 0, snapshots(folder)
+        while more is not None and process.poll() is None and met < more:
+            time.sleep(POLL_S)
+            met, before = met + ((now := snapshots(folder)) > before), now
+        if more is not None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(delay_s)
             process.kill()
-            process.wait()
-        else:
-            assert process.returncode == 0
+        assert process.wait() in (0, -signal.SIGKILL)
     return int(said.split()[1])
 
 
@@ -70,10 +81,11 @@ def test_a_learner_that_is_killed_again_and_again_ends_at_the_same_bits(tmp_path
     records, repeated = log(rng)
     assert repeated >= REDELIVERED
     write(tmp_path, records)
-    began = [run(tmp_path, rng.uniform(0.1, 0.7)) for _ in range(KILLS)]
-    run(tmp_path, None)
+    began = [run(tmp_path, rng.randrange(3), rng.uniform(0.0, 0.15)) for _ in range(KILLS)]
+    began.append(run(tmp_path))
     assert began == sorted(began), "a learner goes on, and never back behind a snapshot"
-    assert began[-1] > 0, "no kill came after a snapshot"
+    assert began[KILLS - 1] > 0, "no kill came after a snapshot"
+    assert began[KILLS] < len(records), "the last kill hit nobody: the learner was done"
 
     settings = settings_of(tmp_path)
     whole = LearnHop(settings)

@@ -30,6 +30,7 @@ EXAMPLE: dict[str, Any] = {
     "outcomes": {"click/positive": 491, "click/negative": 3605},
     "totals": {"events": 9000, "accepted": 8990, "duplicates": 10, "dead_letters": 0},
     "lag_events": 0,
+    "slots": {"known": 41250, "waiting": 0, "expired": 310},
 }
 
 router = APIRouter(tags=["models"])

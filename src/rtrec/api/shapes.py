@@ -252,3 +252,4 @@ class ModelsAnswer(Struct, frozen=True):
     outcomes: dict[str, Any]
     totals: dict[str, int]
     lag_events: int
+    slots: dict[str, int]

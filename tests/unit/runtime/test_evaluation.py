@@ -73,7 +73,7 @@ def settled(host: Embedded) -> dict[str, Any] | None:
     with host._turns:
         if host.lag() or len(host.journey.label.join.exposures):
             return None
-        shown: dict[str, Any] = host.serving.figures["progress"]["heads"]
+        shown: dict[str, Any] = host.serving.progress(slices=False)["heads"]
         return shown if shown == host.journey.learn.progress.report()["heads"] else None  # shown once a second
 
 
