@@ -86,6 +86,7 @@ class Scorer:
         self._snapshots = Snapshots(settings.registry, settings.cluster.namespace)
         self._since, self._unsure = [-1] * settings.cluster.partitions, False
         self._away_s = -AWAY_S
+        self._figures: bytes | None = None  # as stored: decoded once for each commit, not each second
         self._next = {CONTROL: 0, WEIGHTS: 0}
         self._arriving = Arriving()
         self._stopping = threading.Event()
@@ -202,8 +203,8 @@ class Scorer:
             self.known.change(settings)
         self.known.refresh_times()
         figures, breaker = self._store.get(LEARN, [FIGURES, BREAKER])
-        if figures is not None:
-            report = msgspec.json.decode(figures)
+        if figures is not None and figures != self._figures:
+            self._figures, report = figures, msgspec.json.decode(figures)
             self.serving.figures = {"slots": report.pop("slots", {})}
             self.serving.progress = lambda *, slices: report  # noqa: ARG005 - they are in it
         self.serving.breaker = shown(breaker)
